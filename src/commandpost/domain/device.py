@@ -1,0 +1,128 @@
+"""Products and devices: what their owner says of them, and what the platform learned.
+
+Source: northbound reference 3.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from commandpost.domain.command import DeliveryPolicy
+from commandpost.domain.ids import DeviceId, ProductId
+from commandpost.domain.instant import Instant
+
+PROTOCOL_LWM2M: Final = "LWM2M"
+PROTOCOLS: Final = ("LWM2M", "EDP", "MQTT", "HTTP", "TCP", "TCPTRANSPARENT", "MODBUS", "JTEXT")
+"""What `protocol` may be, compared in capitals (northbound reference 3.1)."""
+
+
+class ImeiRule(Enum):
+    """What an IMEI and IMSI may look like (northbound reference 3.1)."""
+
+    PERMISSIVE = "permissive"
+    """1 to 17 letters or digits; IMSI 1 to 16."""
+    STRICT = "strict"
+    """Exactly 15 digits; IMSI 1 to 15 digits, the first not 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product: the circle within which keys, devices and commands see one another (P12)."""
+
+    id: ProductId
+    name: str
+    created_at: Instant
+    is_auto_discovered: bool = False
+    imei_rule: ImeiRule = ImeiRule.PERMISSIVE
+    allow_imei_only: bool = False
+    """Whether a device that has an IMSI may register with its IMEI alone."""
+    execute_delivery: DeliveryPolicy = DeliveryPolicy.AT_LEAST_ONCE
+    """What holds for an Execute whose caller names no policy."""
+
+
+class KeyKind(Enum):
+    """What a product key is for."""
+
+    MASTER = "master"
+    """Shown as `api-key`."""
+    ACCESS = "access"
+    """Signs `Authorization` tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedKey:
+    """A product key at rest: sealed, with an HMAC index to find it by."""
+
+    product_id: ProductId
+    kind: KeyKind
+    sealed: bytes
+    index: bytes
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeoLocation:
+    """Degrees and metres, as the owner gave them; None where not given."""
+
+    longitude: float | None = None
+    latitude: float | None = None
+    elevation: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device. Texts are as its owner gave them."""
+
+    id: DeviceId
+    product_id: ProductId
+    protocol: str
+    """One of PROTOCOLS, spelled as given at creation."""
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    location: GeoLocation | None = None
+    is_private: bool = True
+    is_auto_observed: bool = True
+    """`obsv`: observe automatically after registration."""
+    auth_info: str
+    """JSON text: `{"<imei>": "<imsi>"}` for LwM2M, a JSON string else."""
+    imei: str | None = None
+    """LwM2M only; unique in the whole platform."""
+    imsi: str | None = None
+    imsi_old: tuple[str, ...] = ()
+    imsi_changed_at: Instant | None = None
+    chip: int | None = None
+    other: str = "{}"
+    """JSON object text."""
+    sealed_auth_code: bytes | None = None
+    sealed_psk: bytes | None = None
+    created_at: Instant
+    activated_at: Instant | None = None
+    """When it first registered."""
+    last_heard_at: Instant | None = None
+    manufacturer: str = ""
+    model: str = ""
+    is_setup_done: bool = False
+    """`obsv_st`: the automatic observations of the present registration are through."""
+
+    @property
+    def is_lwm2m(self) -> bool:
+        """Whether the device speaks LwM2M."""
+        return self.protocol.upper() == PROTOCOL_LWM2M
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """Which devices of a product a list shows; None or empty: no condition."""
+
+    key_words: str = ""
+    """Left match on id and title."""
+    auth_info: str = ""
+    """Equal to the IMEI, or to the stored auth_info."""
+    tags: tuple[str, ...] = ()
+    """All of them."""
+    is_online: bool | None = None
+    is_private: bool | None = None
+    ids: tuple[DeviceId, ...] | None = None
+    created_from: Instant | None = None
+    created_before: Instant | None = None

@@ -1,0 +1,348 @@
+"""What is written to the store: whole facts, each true or not at all.
+
+A fact is applied in one transaction with whatever else is in its batch; its result says what the store found. Guards
+(state, window, epoch, current attempt) are in the facts, so that a race is lost cleanly: the result says so, nothing is
+raised. No fact reads a clock: `at` and `now` are given. Design section 4.
+
+Result types stand as the type argument of `Fact`, so that `StoreWriter.perform(fact)` is typed.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import ClassVar, Generic, TypeVar
+
+from commandpost.domain.command import Attempt, Command, Outcome, Trigger
+from commandpost.domain.command_state import AttemptEvent
+from commandpost.domain.device import Device, Product, SealedKey
+from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
+from commandpost.domain.instant import Instant
+from commandpost.domain.resource import DiscoveredObject
+from commandpost.domain.session import Observation, Remote, Session, SetupStep
+
+ResultT = TypeVar("ResultT", covariant=True)
+
+
+class Priority(IntEnum):
+    """The writer's classes of work (design 4)."""
+
+    GATE = 0
+    """Gates a reply or a datagram: claims, outcomes, registrations."""
+    ACCEPT = 1
+    """A new command: refused early under overload."""
+    BEHIND = 2
+    """Nobody waits: addresses, logs of instant commands, expiry, pruning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact(Generic[ResultT]):
+    """Base of all facts."""
+
+    priority: ClassVar[Priority] = Priority.GATE
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The command is in, with its `seq`."""
+
+    command: Command
+
+
+class NotAccepted(Enum):
+    """Why a command was not accepted."""
+
+    QUEUE_FULL = "queue_full"
+    DEVICE_GONE = "device_gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptCommand(Fact[Accepted | NotAccepted]):
+    """Take a command in. The limit is checked inside and counts earlier items of the same batch; a command whose
+    window has closed by `command.created_at` does not count as waiting."""
+
+    priority: ClassVar[Priority] = Priority.ACCEPT
+    command: Command
+    waiting_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingFor(Fact[tuple[Command, ...]]):
+    """Read what waits for a device with that trigger and an open window, in order of acceptance, at most `limit`.
+
+    A read, but in the writer's order, so that what was accepted before is seen.
+    """
+
+    device_id: DeviceId
+    trigger: Trigger
+    now: Instant
+    limit: int
+
+
+class NotClaimed(Enum):
+    """Why an attempt was not put on disk; nothing may be sent then."""
+
+    NOT_WAITING = "not_waiting"
+    OUTSIDE_WINDOW = "outside_window"
+    BUSY = "busy"
+    """Another LwM2M command of the device is in state sent (P4)."""
+    STALE_EPOCH = "stale_epoch"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Fact[Command | NotClaimed]):
+    """Put an attempt on disk and its command into state sent (P3); gives the command as it is then.
+
+    Guarded by: state waiting, `valid_from <= attempt.sent_at < expires_at`, the session's epoch, P4's index.
+    """
+
+    attempt: Attempt
+    epoch: int
+
+
+class LateAnswer(Enum):
+    """The attempt was not the command's current one: recorded on the attempt, nothing more (P7)."""
+
+    RECORDED = "recorded"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishAndClaim(Fact[tuple[Command | LateAnswer, Command | NotClaimed | None]]):
+    """Write the end of an attempt, and claim the next one in the same transaction, if there is one.
+
+    `event` is what the end means for the command (domain.delivery.after_attempt); the store guards it by
+    `current_attempt = event.end.attempt_id` and applies domain.command_state.advance. The first part of the result is
+    the command as it is then. The next claim is tried whether or not the end was a late one.
+    """
+
+    command_id: CommandId
+    event: AttemptEvent
+    next_claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLateAnswer(Fact[LateAnswer]):
+    """Count an answer that came after its attempt had ended."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    attempt_id: AttemptId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseCommand(Fact[Command | None]):
+    """A waiting command that cannot be encoded fails for good; None when it does not wait any more."""
+
+    command_id: CommandId
+    outcome: Outcome
+    at: Instant
+
+
+class NotCancelled(Enum):
+    """Why a command was not cancelled."""
+
+    NOT_WAITING = "not_waiting"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelCommand(Fact[Command | NotCancelled]):
+    """Cancel one waiting command of a device; an expired one that was not swept yet is not waiting."""
+
+    device_id: DeviceId
+    command_id: CommandId
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAll(Fact[tuple[Command, ...]]):
+    """Cancel every waiting command of a device, in order of acceptance; gives them as they are then."""
+
+    device_id: DeviceId
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireDue(Fact[tuple[Command, ...]]):
+    """Expire up to `limit` waiting commands whose window closed at or before `now`; finished at their expires_at."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    now: Instant
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordInstant(Fact[None]):
+    """Keep the record of an instant command that has ended: the command (final) and its attempts."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    command: Command
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneCommands(Fact[int]):
+    """Remove up to `limit` commands in a final state that were created before an instant; gives how many."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    created_before: Instant
+    limit: int
+
+
+# --- products, keys, devices -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateProduct(Fact[Product | None]):
+    """Take a product in with its keys; an id of 0 lets the store choose one. None when id or a key is taken."""
+
+    product: Product
+    keys: tuple[SealedKey, ...]
+    """Their product_id is ignored in favour of the product's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateProduct(Fact[Product | None]):
+    """Put the product as given in place of the one with its id; None when there is none."""
+
+    product: Product
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceKey(Fact[bool]):
+    """Put a key in place of the product's key of that kind; False when the product is unknown or the key taken."""
+
+    key: SealedKey
+
+
+class NotCreated(Enum):
+    """Why a device was not created."""
+
+    IMEI_TAKEN = "imei_taken"
+    AUTH_INFO_TAKEN = "auth_info_taken"
+    PRODUCT_GONE = "product_gone"
+    FULL = "full"
+    """Device ids are used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateDevice(Fact[Device | NotCreated]):
+    """Take a device in; its id 0 is replaced by one of the store's choice. IMEIs are unique platform-wide."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateDevice(Fact[Device | None]):
+    """Put the device as given in place of the one with its id and product; None when there is none.
+
+    Only what its owner may change is taken from it, and what registration and setup learned: everything but id,
+    product_id, protocol, imei, created_at.
+    """
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteDevice(Fact[bool]):
+    """Remove a device with its session, observations, commands, attempts and events; False when there is none."""
+
+    product_id: ProductId
+    device_id: DeviceId
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSession(Fact[int | None]):
+    """A REGISTER: put this session in place of whatever the device had, and drop its observations.
+
+    Gives the new epoch (the old one plus one); None when the device is gone. Also sets the device's activated_at if it
+    is unset, clears is_setup_done, and tells the outbox if the device was offline before.
+    """
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSession(Fact[bool]):
+    """A de-register or an expired lifetime: the session goes offline and its observations and setup are dropped.
+
+    False when the epoch is not the current one or it was offline already. Tells the outbox.
+    """
+
+    device_id: DeviceId
+    epoch: int
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSession(Fact[bool]):
+    """Write the session's detail: objects, observations, pending setup, lifetime, address; guarded by its epoch."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddObservation(Fact[bool]):
+    """Put an observation's token on disk before its Observe leaves; guarded by the epoch."""
+
+    device_id: DeviceId
+    epoch: int
+    observation: Observation
+    """Replaces another observation of the same path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropObservation(Fact[bool]):
+    """Forget an observation."""
+
+    device_id: DeviceId
+    coap_token: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSetup(Fact[None]):
+    """Write what is still to do of a setup, and whether it is done, so that a restart resumes it."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    device_id: DeviceId
+    epoch: int
+    pending: tuple[SetupStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouchSession(Fact[None]):
+    """Write behind where and when a device was last heard, and its deadline; guarded by the epoch."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    device_id: DeviceId
+    epoch: int
+    remote: Remote | None
+    last_heard_at: Instant
+    deadline: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepResources(Fact[None]):
+    """Keep what a Discover (or an object list) said of a device's objects; survives going offline."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    device_id: DeviceId
+    objects: tuple[DiscoveredObject, ...]
+    """Each replaces what is known of that object."""
+    forget_others: bool = False
+    """Drop objects that are not named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepIdentity(Fact[None]):
+    """Keep manufacturer and model as read from /3/0."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    device_id: DeviceId
+    manufacturer: str
+    model: str

@@ -1,0 +1,1 @@
+"""The tests of Commandpost, by kind: see the folder names."""
