@@ -1,0 +1,1 @@
+"""LwM2M as OneNET devices and generic clients speak it: payload formats, operations and registrations, sans-IO."""

@@ -1,0 +1,1 @@
+"""Unit tests: the mirror of src/, without sockets, files or sleeping."""
