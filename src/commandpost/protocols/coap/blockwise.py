@@ -46,13 +46,12 @@ def slice_block(body: bytes, *, number: int, szx: int) -> tuple[Block, bytes]:
 class BlockUpload:
     """A request body of ours on its way in Block1 blocks."""
 
-    __slots__ = ("_body", "_may_restart", "_offset", "_szx")
+    __slots__ = ("_body", "_offset", "_szx")
 
-    def __init__(self, body: bytes, *, szx: int, may_restart: bool) -> None:
+    def __init__(self, body: bytes, *, szx: int) -> None:
         self._body = body
         self._szx = szx
         self._offset = 0
-        self._may_restart = may_restart
 
     def current(self) -> tuple[Block, bytes]:
         """Give the block to send now."""
@@ -72,14 +71,14 @@ class BlockUpload:
         """Take the response to the current block.
 
         An error code ends the transfer as the peer's answer, 4.08 included. The exception is 4.13 with a smaller
-        block size: the transfer starts again with that (RFC 7959 section 2.9.3), if every part may be sent twice.
+        block size: the transfer starts again with that (RFC 7959 section 2.9.3).
         """
         try:
             answered = message.block1
         except DecodeError:
             return Step.FAILED
-        may_restart = self._may_restart and message.code == Code.REQUEST_ENTITY_TOO_LARGE
-        if may_restart and answered is not None and answered.szx < self._szx:
+        is_too_large = message.code == Code.REQUEST_ENTITY_TOO_LARGE
+        if is_too_large and answered is not None and answered.szx < self._szx:
             self._szx = answered.szx
             self._offset = 0
             return Step.CONTINUE

@@ -137,7 +137,8 @@ class CoapEndpoint:
             exchange_id: the owner's number, not in use.
             token: 0 to 8 bytes, not in use towards this peer.
             deadline: the whole budget, block-wise transfers included; nothing is sent at or after it.
-            retransmit: False sends each message of the exchange exactly once, whatever happens.
+            retransmit: False sends the request in exactly one datagram, whole whatever its size, whatever happens.
+                Only further blocks of a long answer are still asked for, each once.
             block_bytes: a power of two from 16 to 1024 for a device that takes less than the parameters say; a
                 larger payload then goes in blocks of that size.
         Raises:

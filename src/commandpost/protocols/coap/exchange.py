@@ -145,8 +145,9 @@ class ExchangeTable:
         if deadline <= now:
             self._end(exchange, EndReason.TIMED_OUT, now=now)
             return
-        if len(request.payload) > threshold:
-            exchange.upload = BlockUpload(request.payload, szx=szx, may_restart=may_retransmit)
+        # What may leave once only goes whole: a transfer in blocks is several datagrams.
+        if may_retransmit and len(request.payload) > threshold:
+            exchange.upload = BlockUpload(request.payload, szx=szx)
         self._send_current(exchange, now=now)
 
     def adopt(self, peer: Peer, *, exchange_id: int, token: bytes, deadline: float) -> None:
@@ -230,7 +231,7 @@ class ExchangeTable:
             return Step.COMPLETE
         if hint is None or hint.block_bytes >= len(exchange.request.payload):
             return Step.COMPLETE
-        exchange.upload = BlockUpload(exchange.request.payload, szx=hint.szx, may_restart=True)
+        exchange.upload = BlockUpload(exchange.request.payload, szx=hint.szx)
         return Step.CONTINUE
 
     def _start_download(self, exchange: Exchange, message: CoapMessage, *, now: float) -> None:

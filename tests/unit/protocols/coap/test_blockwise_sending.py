@@ -249,14 +249,14 @@ def test_a_repeated_answer_to_an_earlier_block_changes_nothing() -> None:
     assert conversation.sent_one().block1 == Block(number=2, more=False, szx=5)
 
 
-def test_without_retransmission_every_block_leaves_once() -> None:
-    """at_most_once holds for each block."""
+def test_without_retransmission_a_large_body_leaves_whole_in_one_datagram() -> None:
+    """at_most_once: one datagram, however large the body."""
     conversation = Conversation(now=0.0)
     conversation.ask(code=Code.PUT, payload=BODY, retransmit=False)
-    first = conversation.sent_one()
-    conversation.hear(response(code=Code.CONTINUE, message_id=first.message_id, options=block1(0, True, 5)))
-    conversation.sent_one()
+    sent = conversation.sent_one()
 
+    assert sent.payload == BODY
+    assert sent.block1 is None
     assert conversation.wait_until(1000.0) == []
 
 

@@ -1,0 +1,1 @@
+"""`commandpost demo`: the main job in a minute, with a real server and simulated devices."""

@@ -1,0 +1,121 @@
+"""`commandpost device add | list | show | remove`."""
+
+from typing import Annotated
+
+import typer
+
+from commandpost.cli.answers import print_fields, print_json, print_table
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
+
+app = typer.Typer(help="LwM2M devices.", no_args_is_help=True)
+
+DeviceArgument = Annotated[str, typer.Argument(metavar="DEVICE", help="A device's id, or its IMEI.")]
+
+
+@app.command()
+def add(
+    imei: Annotated[str, typer.Argument(help="The IMEI: the first part of the name it registers with.")],
+    imsi: Annotated[str, typer.Argument(help="The IMSI: the second part.")] = "",
+    title: Annotated[str, typer.Option("--title", help="What people call it; the IMEI if not given.")] = "",
+    description: Annotated[str, typer.Option("--description", help="More words.")] = "",
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")] = None,
+    auto_observe: Annotated[
+        bool, typer.Option("--auto-observe/--no-auto-observe", help="Observe its objects when it registers.")
+    ] = True,
+    auth_code: Annotated[str | None, typer.Option("--auth-code", help="Asked for at registration.")] = None,
+    psk: Annotated[str | None, typer.Option("--psk", help="The pre-shared key for DTLS.")] = None,
+    product: ProductOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a device."""
+    from commandpost.cli.admin_client import call
+
+    answer = call(
+        read_settings(config, data_dir),
+        "device.add",
+        {
+            "product_id": product,
+            "imei": imei,
+            "imsi": imsi,
+            "title": title,
+            "description": description,
+            "tags": tag or [],
+            "auto_observe": auto_observe,
+            "auth_code": auth_code,
+            "psk": psk,
+        },
+    )
+    if as_json:
+        print_json(answer)
+    else:
+        print(f"device {answer['id']} with IMEI {answer['imei']} was added to product {answer['product_id']}")
+
+
+@app.command("list")
+def list_devices(
+    key_words: Annotated[str, typer.Option("--key-words", help="What id or title begin with.")] = "",
+    online: Annotated[bool | None, typer.Option("--online/--offline", help="Only those.")] = None,
+    page: Annotated[int, typer.Option("--page", min=1, max=10_000, help="Which page, from 1.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Devices of a page.")] = 100,
+    product: ProductOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List a product's devices."""
+    from commandpost.cli.admin_client import call
+
+    parameters = {"product_id": product, "key_words": key_words, "online": online, "page": page, "limit": limit}
+    answer = call(read_settings(config, data_dir), "device.list", parameters)
+    if as_json:
+        print_json(answer)
+        return
+    columns = ("id", "imei", "title", "online", "last_heard_at", "manufacturer", "model")
+    print_table(answer["devices"], columns, empty="no devices here")
+    if answer["devices"] and answer["total"] > len(answer["devices"]):
+        print(f"{len(answer['devices'])} of {answer['total']} devices: --page tells which")
+
+
+@app.command()
+def show(
+    device: DeviceArgument,
+    product: ProductOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one device, and what is known of its objects."""
+    from commandpost.cli.admin_client import call
+
+    answer = call(read_settings(config, data_dir), "device.show", {"product_id": product, "device": device})
+    if as_json:
+        print_json(answer)
+        return
+    resources = answer.pop("resources")
+    print_fields(answer)
+    for each in resources:
+        for instance in each["instances"]:
+            ids = " ".join(map(str, instance["resource_ids"]))
+            print(f"/{each['object_id']}/{instance['instance_id']}  {ids}".rstrip())
+
+
+@app.command()
+def remove(
+    device: DeviceArgument,
+    product: ProductOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a device with its commands and their history; one that is not there counts as removed."""
+    from commandpost.cli.admin_client import call
+
+    answer = call(read_settings(config, data_dir), "device.remove", {"product_id": product, "device": device})
+    if as_json:
+        print_json(answer)
+    elif answer["removed"]:
+        print(f"device {device} was removed")
+    else:
+        print(f"device {device} is not there")

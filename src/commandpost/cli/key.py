@@ -1,0 +1,62 @@
+"""`commandpost key show | rotate`, and how the first product's key is shown."""
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from commandpost.cli.answers import print_fields, print_json
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
+
+app = typer.Typer(help="The keys of a product.", no_args_is_help=True)
+
+
+class KeyChoice(Enum):
+    """Which key is meant."""
+
+    MASTER = "master"
+    ACCESS = "access"
+
+
+@app.command()
+def show(
+    product: ProductOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a product's MasterKey (the api-key of applications) and its access key (it signs tokens)."""
+    from commandpost.cli.admin_client import call
+
+    answer = call(read_settings(config, data_dir), "key.show", {"product_id": product})
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields(answer)
+
+
+@app.command()
+def rotate(
+    product: ProductOption = None,
+    kind: Annotated[KeyChoice, typer.Option("--kind", help="Which key.")] = KeyChoice.MASTER,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a new key in place of one, which is refused from then on, and show both keys."""
+    from commandpost.cli.admin_client import call
+
+    answer = call(read_settings(config, data_dir), "key.rotate", {"product_id": product, "kind": kind.value})
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields(answer)
+
+
+def format_first_key(*, product_id: int, name: str, master_key: str) -> str:
+    """Say the key that was made at the first start; it is shown this once, and by `commandpost key show` after."""
+    return (
+        f"product {product_id} ({name}) was created; its MasterKey, the api-key of your applications, is\n"
+        f"\n    {master_key}\n\n"
+        f"`commandpost key show` tells it again, `commandpost key rotate` puts another in its place."
+    )

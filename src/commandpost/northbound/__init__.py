@@ -1,0 +1,1 @@
+"""HTTP for applications: what is asked, in which dialect, and how it is answered."""

@@ -1,0 +1,1 @@
+"""The OneNET dialect: everything that is shaped as that platform shaped it, and nothing else."""

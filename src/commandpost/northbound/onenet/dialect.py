@@ -1,0 +1,153 @@
+"""How a call of the dialect is answered, whichever it is: the checks in their order, and the envelope around the end.
+
+Here: credential, query, device, then the handler; every error becomes an envelope here and nowhere else. Not here: any
+single call. Source: northbound reference 2.3 (order of checks).
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from commandpost.domain.device import Device, Product
+from commandpost.domain.errors import CommandpostError, NotFound, Overloaded, PortError
+from commandpost.northbound.messages import ApiRequest, ApiResponse
+from commandpost.northbound.onenet.call import Call, Platform
+from commandpost.northbound.onenet.envelope import refuse
+from commandpost.northbound.onenet.errno import Family, Fault, FaultKind, fault_of, missing, printable
+from commandpost.northbound.onenet.json_body import parse_object, query_texts
+from commandpost.northbound.onenet.parameters import ENDPOINT_NAME_CHARACTERS_MAX, IMEI
+from commandpost.northbound.query import Query, parse_query
+from commandpost.northbound.routing import Handler, PathValues, Route, RouteDocumentation
+
+CallHandler = Callable[[Call], Awaitable[ApiResponse]]
+
+
+class Subject(Enum):
+    """What has to be known before a handler looks at ranges."""
+
+    NONE = "none"
+    DEVICE = "device"
+    """The LwM2M device named by `imei` or `ep_name`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRoute:
+    """One route of the dialect."""
+
+    method: str
+    template: str
+    handler: CallHandler
+    family: Family
+    documentation: RouteDocumentation
+    subject: Subject = Subject.NONE
+    body_holds_parameters: bool = False
+    """Whether a JSON body may hold what the query does not."""
+
+
+class Dialect:
+    """Answers the calls of the dialect. Never raises: whatever goes wrong becomes an envelope."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def route(self, call_route: CallRoute) -> Route:
+        """Give the route as the table holds it."""
+        return Route(
+            method=call_route.method,
+            template=call_route.template,
+            handler=self._handler(call_route),
+            documentation=call_route.documentation,
+        )
+
+    def refuse_path(self, request: ApiRequest) -> ApiResponse:
+        """Answer a path, or a method on a path, that is not served: the only answer that is not HTTP 200."""
+        fault = Fault(FaultKind.PATH_UNKNOWN, f"{printable(request.method)} {request.path}")
+        return refuse(*self._platform.errnos.number(fault, Family.GENERAL), status=404)
+
+    def _handler(self, call_route: CallRoute) -> Handler:
+        async def answer(request: ApiRequest, path_values: PathValues) -> ApiResponse:
+            product: Product | None = None
+            try:
+                product = await self._platform.products.authenticate(request.find_header(b"api-key"))
+                call = await self._prepare(call_route, product, request, path_values)
+                return await call_route.handler(call)
+            except Fault as fault:
+                return self._refuse(fault, call_route.family)
+            except CommandpostError as error:
+                # An overload is refused to many at once: telling each would add to it.
+                if isinstance(error, PortError) and not isinstance(error, Overloaded):
+                    self._tell(call_route, product, error)
+                return self._refuse(fault_of(error), call_route.family)
+            except Exception as error:  # the top of a call: nothing may escape to its caller but an envelope
+                self._tell(call_route, product, error)
+                return self._refuse(Fault(FaultKind.INTERNAL), call_route.family)
+
+        return answer
+
+    async def _prepare(
+        self, call_route: CallRoute, product: Product, request: ApiRequest, path_values: PathValues
+    ) -> Call:
+        settings = self._platform.settings
+        query = parse_query(
+            request.query, bytes_max=settings.query_bytes_max, parameters_max=settings.query_parameters_max
+        )
+        call = Call(platform=self._platform, product=product, request=request, path_values=path_values, query=query)
+        if call_route.body_holds_parameters:
+            _fall_back_to_body(call)
+        _require_parameters(call_route, query)
+        if call_route.subject is Subject.DEVICE:
+            call.found_device = await self._find_device(product, query)
+        return call
+
+    async def _find_device(self, product: Product, query: Query) -> Device:
+        name = query.find(IMEI.name) or query.find(IMEI.or_name or IMEI.name) or ""
+        if len(name) > ENDPOINT_NAME_CHARACTERS_MAX:
+            raise Fault(FaultKind.DEVICE_UNKNOWN, f"imei {printable(name)}")
+        try:
+            return await self._platform.devices.find_lwm2m(product, name)
+        except NotFound:
+            raise Fault(FaultKind.DEVICE_UNKNOWN, f"imei {printable(name)}") from None
+
+    def _refuse(self, fault: Fault, family: Family) -> ApiResponse:
+        return refuse(*self._platform.errnos.number(fault, family))
+
+    def _tell(self, call_route: CallRoute, product: Product | None, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        self._platform.events.emit(
+            "call_failed",
+            route=f"{call_route.method} {call_route.template}",
+            product_id=None if product is None else product.id,
+            error=type(error).__name__,
+            at=f"{frames[-1].name}:{frames[-1].lineno}" if frames else "",
+        )
+
+
+def _require_parameters(call_route: CallRoute, query: Query) -> None:
+    for parameter in call_route.documentation.parameters:
+        if not parameter.is_required or query.find(parameter.name) is not None:
+            continue
+        if parameter.or_name is None or query.find(parameter.or_name) is None:
+            raise missing(parameter.name)
+
+
+def _fall_back_to_body(call: Call) -> None:
+    """Take what the query lacks from the body. A body that holds no JSON object is passed over, as `{}` is."""
+    body = call.command_body()
+    if not body:
+        return
+    try:
+        call.query.fall_back_to(query_texts(parse_object(body)))
+    except Fault:
+        return
+
+
+def alias(call_route: CallRoute, template: str, name: str) -> CallRoute:
+    """Serve a call under a second path, which is documented as what it is."""
+    documentation = replace(
+        call_route.documentation,
+        name=name,
+        summary=f"{call_route.documentation.summary} (alias)",
+        description=f"The same as `{call_route.method} {call_route.template}`.",
+    )
+    return replace(call_route, template=template, documentation=documentation)

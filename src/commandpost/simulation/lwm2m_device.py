@@ -1,0 +1,425 @@
+"""A simulated LwM2M device: registers, updates, sleeps, wakes, notifies, and answers as well or ill as it was told.
+
+Here: the device's life. Everything it uses is given (link, scheduler, clock, randomness), so the same class lives on
+the memory network in virtual time and on a real socket. It polls nothing: a sleeping device costs one timer.
+Not here: its radio (device_channel), its answers (request_answerer, object_server), its objects (objects).
+
+Source: OMA LwM2M 1.1 core section 6; southbound reference 1.4 to 1.8, 2.1 and 2.2 for how modules do it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from random import Random
+from typing import Final
+
+from commandpost.domain.ports import Clock, Scheduler, Timer
+from commandpost.domain.session import Remote
+from commandpost.protocols.coap.codes import Code
+from commandpost.protocols.coap.events import (
+    Event,
+    ExchangeEnded,
+    MessageDelivered,
+    MessageReset,
+    MessageUndelivered,
+    RequestReceived,
+    ResponseReceived,
+    UnmatchedResponse,
+)
+from commandpost.protocols.coap.exchange import Request
+from commandpost.protocols.coap.message import CoapMessage
+from commandpost.protocols.errors import DecodeError
+from commandpost.protocols.lwm2m.lifetime import renewal_delay_s
+from commandpost.protocols.lwm2m.registration import (
+    REGISTRATION_PATH,
+    format_deregister,
+    format_register,
+    format_update,
+)
+from commandpost.simulation.behaviours import CONDUCTS
+from commandpost.simulation.device_channel import DeviceChannel, DeviceLink
+from commandpost.simulation.device_settings import DeviceCounters, DeviceSettings, ServedRequest
+from commandpost.simulation.object_server import ObjectServer
+from commandpost.simulation.objects import ObjectTree
+from commandpost.simulation.request_answerer import RequestAnswerer
+
+SERVED_KEPT_DEFAULT: Final = 10_000  # entries of the log; a fleet keeps none
+EXCHANGE_S: Final = 93.0  # RFC 7252 section 4.8.2: MAX_TRANSMIT_WAIT, the longest a device waits for its server
+BOOT_S: Final = 2.0
+_DOUBLINGS_MAX: Final = 16  # of the back-off; retry_max_s ends it long before
+
+
+class DeviceState(Enum):
+    """Where the device stands with its server, as far as it knows."""
+
+    OFF = "off"
+    """Not started, stopped, or de-registered."""
+    UNREGISTERED = "unregistered"
+    """It has no location, and registers at its next wake-up or after its back-off."""
+    REGISTERED = "registered"
+
+
+class _Purpose(Enum):
+    REGISTER = "register"
+    UPDATE = "update"
+    DEREGISTER = "deregister"
+
+
+class SimulatedDevice:
+    """One device. `start` switches it on; from then on it lives by its timers and by what it receives."""
+
+    def __init__(
+        self,
+        *,
+        settings: DeviceSettings,
+        server: Remote,
+        link: DeviceLink,
+        scheduler: Scheduler,
+        clock: Clock,
+        random: Random,
+        counters: DeviceCounters | None = None,
+        served_kept_max: int = SERVED_KEPT_DEFAULT,
+        on_served: Callable[[ServedRequest], object] | None = None,
+    ) -> None:
+        """Build a device that is off.
+
+        Args:
+            random: its own; two devices that share one are not independent.
+            counters: shared with other devices, or its own.
+            served_kept_max: how many of the newest entries `served` keeps.
+            on_served: hears of each request before its answer leaves.
+        """
+        self.settings = settings
+        self.counters = counters if counters is not None else DeviceCounters()
+        self.served: deque[ServedRequest] = deque(maxlen=served_kept_max)
+        """What the server asked, oldest first: also what was not carried out, and what was carried out again."""
+        self.tree = ObjectTree(serial_number=settings.imei, wall_s=lambda: clock.wall_ms() // 1000)
+        self.state = DeviceState.OFF
+        self.location: str | None = None
+        """What the server gave, `rd/…`; None while it is not registered."""
+        self._scheduler = scheduler
+        self._random = random
+        self._moves_on_uplink = CONDUCTS[settings.behaviour].moves_on_uplink
+        self._objects = ObjectServer(
+            self.tree,
+            tlv_number=settings.tlv_number,
+            honours_accept=settings.honours_accept,
+            answers_observe_with_value=settings.answers_observe_with_value,
+        )
+        self._channel = DeviceChannel(
+            server=server,
+            link=link,
+            scheduler=scheduler,
+            clock=clock,
+            random=random,
+            counters=self.counters,
+            deduplicates=settings.deduplicates,
+            on_event=self._on_event,
+        )
+        self._answerer = RequestAnswerer(
+            settings=settings,
+            channel=self._channel,
+            objects=self._objects,
+            scheduler=scheduler,
+            random=random,
+            counters=self.counters,
+            served=self.served,
+            on_reboot=self.reboot,
+            on_idle=self._plan,
+            on_served=on_served,
+        )
+        self._exchange: tuple[int, _Purpose] | None = None
+        self._exchange_number = 0
+        self._undelivered = 0
+        self._failures_in_a_row = 0
+        self._renew_at = 0.0
+        self._notify_at = 0.0
+        self._life: Timer | None = None
+
+    # What its owner may see and do.
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether its radio is on."""
+        return self._channel.is_on
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The paths the server observes, in the order of its requests."""
+        return tuple(str(observation.path) for observation in self._objects.observations)
+
+    def start(self, *, delay_s: float = 0.0) -> None:
+        """Switch on after a delay; harmless when it is on."""
+        if self.state is DeviceState.OFF:
+            self.state = DeviceState.UNREGISTERED
+            self._live_at(self._channel.now() + delay_s)
+
+    def stop(self) -> None:
+        """Switch off at once without a word, as when the battery is taken out."""
+        self._restart()
+        self.state = DeviceState.OFF
+        if self._life is not None:
+            self._life.cancel()
+            self._life = None
+
+    def deregister(self) -> None:
+        """Say good-bye to the server, then be off; at once off when it was not registered."""
+        if self.location is None:
+            self.stop()
+            return
+        self._channel.turn_on()
+        if self._exchange is not None:
+            self._channel.endpoint.cancel_exchange(self._exchange[0])
+        self._send(_Purpose.DEREGISTER, format_deregister(_below_rd(self.location), auth_code=self.settings.auth_code))
+        self._channel.drive()
+
+    def wake(self) -> None:
+        """Turn the radio on and do what it does at every wake-up, now."""
+        if self.state is DeviceState.OFF:
+            return
+        self._channel.turn_on()
+        if self._exchange is None:
+            if self._moves_on_uplink:
+                self._channel.rebind()
+            if self.location is None or self.settings.updates_on_wake or self._channel.now() >= self._renew_at:
+                self._renew()
+            elif self.settings.notify_s is not None:
+                self._notify()
+        self._channel.drive()
+        self._plan()
+
+    def sleep(self) -> None:
+        """Turn the radio off now, whatever is open; it wakes `sleep_s` later."""
+        if self.state is not DeviceState.OFF:
+            self._sleep()
+
+    def update(self) -> None:
+        """Send an Update now, or a Register when it has no registration."""
+        if self.state is not DeviceState.OFF and self._exchange is None:
+            self._channel.turn_on()
+            self._renew()
+            self._channel.drive()
+
+    def notify(self) -> None:
+        """Measure, and notify everything that is observed, now."""
+        if self.state is DeviceState.REGISTERED:
+            self._channel.turn_on()
+            self._notify()
+            self._channel.drive()
+            self._plan()
+
+    def move(self) -> None:
+        """Take a new source address without telling anybody."""
+        self._channel.rebind()
+
+    def reboot(self) -> None:
+        """Restart: registration, observations and open exchanges are gone, the objects' values stay."""
+        if self.state is not DeviceState.OFF:
+            self.counters.reboots += 1
+            self._restart()
+            self._live_at(self._channel.now() + BOOT_S)
+
+    # Its life: one timer, set to the next thing it does by itself.
+
+    def _live(self) -> None:
+        self._life = None
+        now = self._channel.now()
+        if not self.is_awake:
+            self.wake()
+        elif self._exchange is not None:
+            return  # its end plans anew
+        elif self.location is None or now >= self._renew_at:
+            self.wake()
+        elif self._notifies_now_and_then and now >= self._notify_at:
+            self.notify()
+        elif self._may_sleep and now >= self._channel.traffic_at + self.settings.awake_s:
+            self._sleep()
+        else:
+            self._plan()
+
+    def _plan(self) -> None:
+        """Set the timer to the next thing; nothing while an exchange is open or none led to a registration."""
+        if self.location is None or not self.is_awake or self._exchange is not None:
+            return
+        at = self._renew_at
+        if self._notifies_now_and_then:
+            at = min(at, self._notify_at)
+        if self._may_sleep:
+            at = min(at, self._channel.traffic_at + self.settings.awake_s)
+        self._live_at(at)
+
+    @property
+    def _may_sleep(self) -> bool:
+        return self.settings.sleep_s > 0 and self._undelivered == 0 and not self._answerer.is_busy
+
+    @property
+    def _notifies_now_and_then(self) -> bool:
+        return bool(self.settings.notify_s) and bool(self._objects.observations)
+
+    def _live_at(self, at: float) -> None:
+        if self._life is not None:
+            self._life.cancel()
+        self._life = self._scheduler.call_later(max(0.0, at - self._channel.now()), self._live)
+
+    def _sleep(self) -> None:
+        self._channel.turn_off()
+        jitter = 1.0 + self.settings.sleep_jitter * (2.0 * self._random.random() - 1.0)
+        at = self._channel.now() + self.settings.sleep_s * jitter
+        self._live_at(at if self.location is None else min(at, self._renew_at))
+
+    def _restart(self) -> None:
+        self._lose_registration()
+        self._answerer.forget()
+        self._exchange = None
+        self._undelivered = 0
+        self._channel.restart()
+
+    # Registration.
+
+    def _renew(self) -> None:
+        settings = self.settings
+        if self.location is None:
+            request = format_register(
+                settings.endpoint_name,
+                links=self.tree.links,
+                lifetime_s=settings.lifetime_s,
+                binding=settings.binding,
+                auth_code=settings.auth_code,
+            )
+            self._send(_Purpose.REGISTER, request)
+        else:
+            request = format_update(
+                _below_rd(self.location), lifetime_s=settings.lifetime_s, auth_code=settings.auth_code
+            )
+            self._send(_Purpose.UPDATE, request)
+
+    def _send(self, purpose: _Purpose, request: Request) -> None:
+        now = self._channel.now()
+        self._exchange_number += 1
+        self._exchange = (self._exchange_number, purpose)
+        self._channel.endpoint.send_request(
+            self._channel.server,
+            request,
+            exchange_id=self._exchange_number,
+            token=self._random.getrandbits(32).to_bytes(4, "big"),
+            deadline=now + EXCHANGE_S,
+            now=now,
+        )
+
+    def _on_own_end(self, exchange_id: int, message: CoapMessage | None) -> None:
+        if self._exchange is None or self._exchange[0] != exchange_id:
+            return
+        purpose = self._exchange[1]
+        self._exchange = None
+        match purpose, message.code if message is not None else None:
+            case _Purpose.REGISTER, Code.CREATED if message is not None and (location := _location(message)):
+                self._become_registered(location)
+            case _Purpose.UPDATE, Code.CHANGED:
+                self.counters.updates += 1
+                self._renewed()
+            case _Purpose.DEREGISTER, _:
+                self.counters.deregistrations += message is not None and message.code == Code.DELETED
+                self.stop()
+            case _Purpose.UPDATE, int():
+                # Whatever else it says, the client drops to a new registration (southbound reference 1.5).
+                self.counters.failures += 1
+                self._lose_registration()
+                self._renew()
+            case _:
+                self.counters.failures += 1
+                self._lose_registration()
+                self._back_off()
+
+    def _become_registered(self, location: str) -> None:
+        self.counters.registrations += 1
+        self.counters.registered_now += 1
+        self.location = location
+        self.state = DeviceState.REGISTERED
+        self._channel.takes_requests = True
+        self._objects.forget_server()
+        self._renewed()
+
+    def _renewed(self) -> None:
+        now = self._channel.now()
+        self._failures_in_a_row = 0
+        self._renew_at = now + renewal_delay_s(self.settings.lifetime_s)
+        if self.settings.notify_s is not None and now >= self._notify_at:
+            self._notify()
+        self._plan()
+
+    def _lose_registration(self) -> None:
+        if self.location is not None:
+            self.counters.registered_now -= 1
+        self.location = None
+        self.state = DeviceState.UNREGISTERED
+        self._channel.takes_requests = False
+        self._objects.forget_server()
+
+    def _back_off(self) -> None:
+        """Try again later; a device that sleeps turns its radio off meanwhile."""
+        doublings = min(self._failures_in_a_row, _DOUBLINGS_MAX)
+        self._failures_in_a_row += 1
+        delay_s = min(self.settings.retry_max_s, self.settings.retry_min_s * 2**doublings)
+        if self.settings.sleep_s:
+            self._channel.turn_off()
+        self._live_at(self._channel.now() + delay_s * (1.0 + self._random.random() / 2))
+
+    # Notifications and events.
+
+    def _notify(self) -> None:
+        now = self._channel.now()
+        self._notify_at = now + (self.settings.notify_s or 0.0)
+        self.tree.measure(self._random)
+        for observation, content in self._objects.notifications():
+            self.counters.notifications += 1
+            self._undelivered += self.settings.confirms_notifications
+            self._channel.endpoint.send_message(
+                self._channel.server,
+                code=content.code,
+                token=observation.coap_token,
+                options=content.options,
+                payload=content.payload,
+                confirmable=self.settings.confirms_notifications,
+                now=now,
+                delivery_id=observation.number,
+            )
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case RequestReceived():
+                self._answerer.take(event)
+                if self.settings.notify_s:
+                    self._plan()  # an observation may have begun
+            case ResponseReceived():
+                self._on_own_end(event.exchange_id, event.message)
+            case ExchangeEnded():
+                self._on_own_end(event.exchange_id, None)
+            case MessageDelivered():
+                self._on_notified()
+            case MessageUndelivered():
+                self.counters.failures += 1
+                self._on_notified()
+            case MessageReset():
+                self.counters.resets += 1
+                self._objects.drop_observation(event.delivery_id)
+                self._on_notified()
+            case UnmatchedResponse():
+                self._channel.endpoint.reset(event.handle, now=self._channel.now())
+            case _:
+                pass
+
+    def _on_notified(self) -> None:
+        self._undelivered = max(0, self._undelivered - 1)
+        self._plan()
+
+
+def _location(message: CoapMessage) -> str:
+    try:
+        return "/".join(message.location_path)
+    except DecodeError:
+        return ""
+
+
+def _below_rd(location: str) -> str:
+    """Give the part of a location that the wire functions want: they write the path of registrations themselves."""
+    return location.removeprefix(f"{REGISTRATION_PATH}/")

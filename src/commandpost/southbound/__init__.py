@@ -1,0 +1,1 @@
+"""Sockets to devices: drives the engines of `protocols` and calls `services`."""

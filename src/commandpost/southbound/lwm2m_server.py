@@ -1,0 +1,313 @@
+"""What LwM2M devices begin: Register, Update, De-register, Notify.
+
+Here: from the request to our reply, and the uplink told after the reply has left. Not here: whether a device is known
+and its auth code right (services.sessions), what an uplink releases (services.dispatcher), duplicates (protocols/coap:
+they never come this far). Bootstrap is not served yet: `/bs` is answered 4.04 like every other unknown path.
+
+A reply to a peer that is no device of ours carries no payload and comes out of a budget, because its address may be
+spoofed. An accepted uplink is always answered.
+
+Source: southbound reference 1.4, 1.5, 1.8, 2.2 and 4.4.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Final, Protocol
+
+from commandpost.domain.command import Trigger
+from commandpost.domain.errors import CommandpostError
+from commandpost.domain.ids import DeviceId
+from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.session import OBSERVATION_TOKEN_BYTES, Observation, Remote, Session
+from commandpost.protocols.coap.budget import Budget
+from commandpost.protocols.coap.codes import Code, format_code, is_success
+from commandpost.protocols.coap.events import ReplyHandle, ResponseHandle
+from commandpost.protocols.coap.message import CoapMessage
+from commandpost.protocols.coap.options import Option, encode_uint
+from commandpost.protocols.lwm2m.registration import (
+    REGISTRATION_PATH,
+    DeregisterRequest,
+    RegisterRequest,
+    Rejected,
+    UpdateRequest,
+    parse_registration,
+)
+from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal
+from commandpost.southbound.coap_driver import CoapDriver
+from commandpost.southbound.refusals import RefusalBudget
+from commandpost.southbound.remote import format_remote, host_of
+from commandpost.southbound.settings import CoapSettings
+
+_TOKEN_DEVICE_BYTES: Final = 4
+_LWM2M_VERSION_DEFAULT: Final = "1.0"  # OMA LwM2M 1.0 clients leave `lwm2m=` out
+
+REFUSALS_LOGGED_PER_S: Final = 10.0  # enough to see who and why; a storm must not fill the disk
+REFUSALS_LOGGED_BURST: Final = 100
+
+_CODE_OF_REFUSAL: Final = {
+    SessionRefusal.FORBIDDEN: Code.FORBIDDEN,
+    SessionRefusal.NOT_FOUND: Code.NOT_FOUND,
+    SessionRefusal.UNAVAILABLE: Code.SERVICE_UNAVAILABLE,
+}
+
+SessionOutcome = Session | SessionRefusal
+
+
+class SessionKeeper(Protocol):
+    """What the sessions service does for a device that speaks first; see services.sessions."""
+
+    async def register(self, registration: Registration, remote: Remote) -> SessionOutcome:
+        """Begin a session; committed when it returns."""
+        ...
+
+    def update(self, update: RegistrationUpdate, remote: Remote, then: Callable[[SessionOutcome], object]) -> None:
+        """Go on with a session; `then` may be called inside the call."""
+        ...
+
+    async def deregister(self, location: str, auth_code: bytes | None, remote: Remote) -> SessionOutcome:
+        """End a session; gives it as it was."""
+        ...
+
+    def hear_notification(
+        self, coap_token: bytes, remote: Remote, then: Callable[[tuple[Session, Observation] | None], object]
+    ) -> None:
+        """Find the observation a token belongs to; `then` may be called inside the call."""
+        ...
+
+    def find(self, device_id: DeviceId) -> Session | None:
+        """Give the session in memory."""
+        ...
+
+    async def drop_observation(self, session: Session, coap_token: bytes) -> object:
+        """Forget an observation that the device has ended."""
+        ...
+
+
+class UplinkListener(Protocol):
+    """Hears of uplinks: the dispatcher."""
+
+    def uplink(self, session: Session, trigger: Trigger) -> None:
+        """The device has shown itself, and our reply has been sent."""
+        ...
+
+
+class Lwm2mServer:
+    """Answers devices; a CoapHandler."""
+
+    def __init__(
+        self,
+        *,
+        driver: CoapDriver,
+        sessions: SessionKeeper,
+        uplinks: UplinkListener,
+        clock: Clock,
+        events: EventSink,
+        settings: CoapSettings,
+    ) -> None:
+        self._driver = driver
+        self._sessions = sessions
+        self._uplinks = uplinks
+        self._clock = clock
+        self._events = events
+        self._settings = settings
+        self._refusals = RefusalBudget(
+            per_s=settings.refusals_per_s,
+            burst=settings.refusals_burst,
+            host_per_s=settings.host_refusals_per_s,
+            host_burst=settings.host_refusals_burst,
+            hosts_max=settings.refused_hosts_max,
+        )
+        self._refusal_log = Budget(per_s=REFUSALS_LOGGED_PER_S, burst=REFUSALS_LOGGED_BURST)
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._is_stopping = False
+        self.answers_from_elsewhere = 0
+        """Answers of registered devices that came from another address than the one asked, or long after it."""
+
+    @property
+    def refusals_suppressed(self) -> int:
+        """How many refusals were swallowed by the budget."""
+        return self._refusals.suppressed
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self._driver.serve(self)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing new, and wait until what is at work has been answered; what takes longer is cancelled.
+
+        Devices that speak meanwhile get no reply, not even 5.03: they repeat themselves, and reach the next run of the
+        server. Any answer but 2.04 would make them register anew.
+        """
+        self._is_stopping = True
+        if self._tasks:
+            _, unfinished = await asyncio.wait(list(self._tasks), timeout=timeout_s)
+            for task in list(self._tasks):
+                if task in unfinished:
+                    task.cancel()
+
+    # --- requests ---
+
+    def request_received(self, remote: Remote, message: CoapMessage, reply_to: ReplyHandle) -> None:
+        """Answer a request, now or when the store has it."""
+        if self._is_stopping:
+            return
+        match parse_registration(message):
+            case UpdateRequest() as request:  # first, because nearly every request is one
+                update = RegistrationUpdate(
+                    location=request.location,
+                    lifetime_s=request.lifetime_s,
+                    binding=request.binding,
+                    is_queue_mode=request.is_queue_mode,
+                    links=request.links,
+                    alternate_path=request.alternate_path,
+                    accepted_formats=request.accepted_formats,
+                    auth_code=request.auth_code,
+                )
+                self._sessions.update(update, remote, partial(self._answer_update, remote, reply_to))
+            case RegisterRequest() as request:
+                self._work(remote, reply_to, self._register(request, remote, reply_to))
+            case DeregisterRequest() as request:
+                self._work(remote, reply_to, self._deregister(request, remote, reply_to))
+            case Rejected(code=code, reason=reason):
+                self._refuse(remote, reply_to, code, reason)
+            case None:
+                self._refuse(remote, reply_to, Code.NOT_FOUND, "unknown path")
+
+    async def _register(self, request: RegisterRequest, remote: Remote, reply_to: ReplyHandle) -> None:
+        registration = Registration(
+            endpoint_name=request.endpoint_name,
+            lifetime_s=request.lifetime_s,
+            binding=request.binding,
+            is_queue_mode=request.is_queue_mode,
+            lwm2m_version=request.lwm2m_version or _LWM2M_VERSION_DEFAULT,
+            links=request.links,
+            alternate_path=request.alternate_path,
+            accepted_formats=request.accepted_formats,
+            auth_code=request.auth_code,
+        )
+        outcome = await self._sessions.register(registration, remote)
+        if isinstance(outcome, SessionRefusal):
+            self._refuse_session(remote, reply_to, outcome, "register")
+            return
+        self._events.emit("device_registered", device_id=outcome.device_id, remote=format_remote(remote))
+        location = (
+            (int(Option.LOCATION_PATH), REGISTRATION_PATH.encode()),
+            (int(Option.LOCATION_PATH), outcome.location.encode()),
+        )
+        self._accept(remote, reply_to, outcome, Code.CREATED, options=location, trigger=Trigger.REGISTER)
+
+    def _answer_update(self, remote: Remote, reply_to: ReplyHandle, outcome: SessionOutcome) -> None:
+        if isinstance(outcome, SessionRefusal):
+            self._refuse_session(remote, reply_to, outcome, "update")
+        else:
+            self._accept(remote, reply_to, outcome, Code.CHANGED, trigger=Trigger.UPDATE)
+
+    async def _deregister(self, request: DeregisterRequest, remote: Remote, reply_to: ReplyHandle) -> None:
+        outcome = await self._sessions.deregister(request.location, request.auth_code, remote)
+        if isinstance(outcome, SessionRefusal):
+            self._refuse_session(remote, reply_to, outcome, "deregister")
+            return
+        self._events.emit("device_deregistered", device_id=outcome.device_id, remote=format_remote(remote))
+        self._driver.respond(reply_to, code=Code.DELETED)
+        self._driver.forget(remote)
+
+    def _accept(
+        self,
+        remote: Remote,
+        reply_to: ReplyHandle,
+        session: Session,
+        code: Code,
+        *,
+        trigger: Trigger,
+        options: tuple[tuple[int, bytes], ...] = (),
+    ) -> None:
+        self._driver.know(remote)
+        self._driver.respond(reply_to, code=code, options=options, then=partial(self._uplinks.uplink, session, trigger))
+
+    def _refuse_session(self, remote: Remote, reply_to: ReplyHandle, refusal: SessionRefusal, what: str) -> None:
+        self._refuse(remote, reply_to, _CODE_OF_REFUSAL[refusal], f"{what}: {refusal.name.lower()}")
+
+    def _refuse(self, remote: Remote, reply_to: ReplyHandle, code: int, reason: str) -> None:
+        """Answer without a payload; or not at all, once the budget of the host or of the house is spent."""
+        if not self._refusals.take(host_of(remote), now=self._clock.monotonic()):
+            return
+        if self._refusal_log.take(now=self._clock.monotonic()):
+            self._events.emit(
+                "coap_request_refused", remote=format_remote(remote), code=format_code(code), reason=reason
+            )
+        options: tuple[tuple[int, bytes], ...] = ()
+        if code == Code.SERVICE_UNAVAILABLE:
+            options = ((int(Option.MAX_AGE), encode_uint(self._settings.retry_after_s)),)
+        self._driver.respond(reply_to, code=code, options=options)
+
+    def _work(self, remote: Remote, reply_to: ReplyHandle, work: Coroutine[None, None, None]) -> None:
+        """Let something run that waits for the store; refused early when too much of it does."""
+        if len(self._tasks) >= self._settings.requests_open_max:
+            work.close()
+            self._refuse(remote, reply_to, Code.SERVICE_UNAVAILABLE, "too many registrations at work")
+            return
+        task = asyncio.get_running_loop().create_task(self._finish(remote, reply_to, work))
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+
+    async def _finish(self, remote: Remote, reply_to: ReplyHandle, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except CommandpostError as error:
+            # The store is full or gone. The device keeps what it has and asks again.
+            self._refuse(remote, reply_to, Code.SERVICE_UNAVAILABLE, str(error))
+
+    # --- responses to no open exchange ---
+
+    def response_unmatched(self, remote: Remote, message: CoapMessage, handle: ResponseHandle) -> None:
+        """Take a notification, or find out what else it is."""
+        if self._is_stopping:
+            return
+        self._sessions.hear_notification(
+            message.token, remote, partial(self._answer_notification, remote, message, handle)
+        )
+
+    def _answer_notification(
+        self,
+        remote: Remote,
+        message: CoapMessage,
+        handle: ResponseHandle,
+        found: tuple[Session, Observation] | None,
+    ) -> None:
+        if found is None:
+            self._answer_unknown(remote, message, handle)
+            return
+        session, observation = found
+        self._driver.know(remote)
+        self._driver.acknowledge(handle, then=partial(self._uplinks.uplink, session, Trigger.NOTIFY))
+        if not is_success(message.code):
+            # RFC 7641 section 4.2: a notification with an error code is the last one of its observation.
+            task = asyncio.get_running_loop().create_task(self._drop(session, observation))
+            self._tasks[task] = None
+            task.add_done_callback(self._tasks.pop)
+
+    async def _drop(self, session: Session, observation: Observation) -> None:
+        try:
+            await self._sessions.drop_observation(session, observation.coap_token)
+        except CommandpostError as error:
+            self._events.emit("observation_not_dropped", device_id=session.device_id, error=str(error))
+
+    def _answer_unknown(self, remote: Remote, message: CoapMessage, handle: ResponseHandle) -> None:
+        """Stop the sender of a notification nobody wants; keep quiet about a late answer.
+
+        An answer from another address than the one we asked does not count (NoSec; southbound reference 2.2), but a
+        OneNET device restarts on any RST, so one that carries a registered device's number is acknowledged.
+        """
+        is_notification = message.find_option(Option.OBSERVE) is not None
+        if not is_notification and self._names_known_device(message.token):
+            self.answers_from_elsewhere += 1
+            self._driver.acknowledge(handle)
+        elif self._refusals.take(host_of(remote), now=self._clock.monotonic()):
+            self._driver.reset(handle)
+
+    def _names_known_device(self, coap_token: bytes) -> bool:
+        if len(coap_token) != OBSERVATION_TOKEN_BYTES:
+            return False
+        device_id = DeviceId(int.from_bytes(coap_token[:_TOKEN_DEVICE_BYTES], "big"))
+        return self._sessions.find(device_id) is not None

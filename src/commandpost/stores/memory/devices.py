@@ -1,0 +1,126 @@
+"""Facts about products, keys and devices, in memory."""
+
+from dataclasses import replace
+
+from commandpost.domain.device import Device, Product
+from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.facts import (
+    CreateDevice,
+    CreateProduct,
+    DeleteDevice,
+    KeepIdentity,
+    KeepResources,
+    NotCreated,
+    ReplaceKey,
+    UpdateDevice,
+    UpdateProduct,
+)
+from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
+from commandpost.stores.batch_store import FactHandlers
+from commandpost.stores.memory.state import MemoryState
+
+
+class DeviceFacts:
+    """Applies the facts about products, keys and devices to a state."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    def handlers(self) -> FactHandlers:
+        """Which method applies which fact."""
+        return {
+            CreateProduct: self._create_product,
+            UpdateProduct: self._update_product,
+            ReplaceKey: self._replace_key,
+            CreateDevice: self._create_device,
+            UpdateDevice: self._update_device,
+            DeleteDevice: self._delete_device,
+            KeepResources: self._keep_resources,
+            KeepIdentity: self._keep_identity,
+        }
+
+    def _create_product(self, fact: CreateProduct) -> Product | None:
+        kinds = [key.kind for key in fact.keys]
+        if len(set(kinds)) < len(kinds):
+            raise StoreUnavailable("a product has one key of a kind")
+        taken = {key.index for key in self._state.keys.values()}
+        offered = [key.index for key in fact.keys]
+        if fact.product.id in self._state.products or len(set(offered)) < len(offered) or taken & set(offered):
+            return None
+        product = replace(fact.product, id=fact.product.id or ProductId(self._state.last_product_id + 1))
+        self._state.last_product_id = max(self._state.last_product_id, product.id)
+        self._state.products[product.id] = product
+        for key in fact.keys:
+            self._state.keys[product.id, key.kind] = replace(key, product_id=product.id)
+        return product
+
+    def _update_product(self, fact: UpdateProduct) -> Product | None:
+        if fact.product.id not in self._state.products:
+            return None
+        self._state.products[fact.product.id] = fact.product
+        return fact.product
+
+    def _replace_key(self, fact: ReplaceKey) -> bool:
+        place = fact.key.product_id, fact.key.kind
+        if fact.key.product_id not in self._state.products:
+            return False
+        if any(key.index == fact.key.index for at, key in self._state.keys.items() if at != place):
+            return False
+        self._state.keys[place] = fact.key
+        return True
+
+    def _create_device(self, fact: CreateDevice) -> Device | NotCreated:
+        device = fact.device
+        if device.product_id not in self._state.products:
+            return NotCreated.PRODUCT_GONE
+        others = self._state.devices.values()
+        if device.imei is not None and any(other.imei == device.imei for other in others):
+            return NotCreated.IMEI_TAKEN
+        if device.imei is None and any(
+            other.imei is None and other.product_id == device.product_id and other.auth_info == device.auth_info
+            for other in others
+        ):
+            return NotCreated.AUTH_INFO_TAKEN
+        if device.id in self._state.devices:
+            raise StoreUnavailable(f"device {device.id} is there already")
+        device_id = device.id or DeviceId(self._state.last_device_id + 1)
+        if device_id > DEVICE_ID_MAX:
+            return NotCreated.FULL
+        created = replace(device, id=device_id)
+        self._state.last_device_id = max(self._state.last_device_id, device_id)
+        self._state.devices[device_id] = created
+        return created
+
+    def _update_device(self, fact: UpdateDevice) -> Device | None:
+        before = self._state.devices.get(fact.device.id)
+        if before is None or before.product_id != fact.device.product_id:
+            return None
+        after = replace(fact.device, protocol=before.protocol, imei=before.imei, created_at=before.created_at)
+        self._state.devices[after.id] = after
+        return after
+
+    def _delete_device(self, fact: DeleteDevice) -> bool:
+        device = self._state.devices.get(fact.device_id)
+        if device is None or device.product_id != fact.product_id:
+            return False
+        for command in [each for each in self._state.commands.values() if each.device_id == fact.device_id]:
+            self._state.delete_command(command)
+        self._state.outbox = [event for event in self._state.outbox if event.device_id != fact.device_id]
+        self._state.resources.pop(fact.device_id, None)
+        self._state.sessions.pop(fact.device_id, None)
+        del self._state.devices[fact.device_id]
+        return True
+
+    def _keep_resources(self, fact: KeepResources) -> None:
+        if fact.device_id not in self._state.devices:
+            return
+        known = self._state.resources.setdefault(fact.device_id, {})
+        if fact.forget_others:
+            known.clear()
+        for discovered in fact.objects:
+            known[discovered.object_id] = discovered
+
+    def _keep_identity(self, fact: KeepIdentity) -> None:
+        device = self._state.devices.get(fact.device_id)
+        if device is not None:
+            self._state.devices[device.id] = replace(device, manufacturer=fact.manufacturer, model=fact.model)

@@ -1,0 +1,147 @@
+"""Facts about products, keys and devices, on SQLite."""
+
+import sqlite3
+from dataclasses import replace
+
+from commandpost.domain.device import Device, Product, SealedKey
+from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.facts import (
+    CreateDevice,
+    CreateProduct,
+    DeleteDevice,
+    KeepIdentity,
+    KeepResources,
+    NotCreated,
+    ReplaceKey,
+    UpdateDevice,
+    UpdateProduct,
+)
+from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
+from commandpost.stores.batch_store import FactHandlers
+from commandpost.stores.rows import (
+    device_from_row,
+    device_to_row,
+    discovered_to_row,
+    key_to_row,
+    product_to_row,
+)
+from commandpost.stores.sqlite.queries import load_queries
+
+_DELETE_ALL_OF_DEVICE = (
+    "delete_attempts",
+    "delete_commands",
+    "delete_events",
+    "delete_observations",
+    "delete_session_detail",
+    "delete_session",
+    "delete_resources",
+)
+
+
+class DeviceFacts:
+    """Applies the facts about products, keys and devices, inside the transaction the store has begun."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+        self._sql = load_queries("devices.sql")
+
+    def handlers(self) -> FactHandlers:
+        """Which method applies which fact."""
+        return {
+            CreateProduct: self._create_product,
+            UpdateProduct: self._update_product,
+            ReplaceKey: self._replace_key,
+            CreateDevice: self._create_device,
+            UpdateDevice: self._update_device,
+            DeleteDevice: self._delete_device,
+            KeepResources: self._keep_resources,
+            KeepIdentity: self._keep_identity,
+        }
+
+    def _create_product(self, fact: CreateProduct) -> Product | None:
+        product = fact.product
+        kinds = [key.kind for key in fact.keys]
+        if len(set(kinds)) < len(kinds):
+            raise StoreUnavailable("a product has one key of a kind")
+        offered = [key.index for key in fact.keys]
+        is_taken = len(set(offered)) < len(offered) or any(self._find_key_place(index) for index in offered)
+        if is_taken or self._is_product(product.id):
+            return None
+        inserted = self._execute(self._sql["insert_product"], (product.id or None, *product_to_row(product)))
+        product = replace(product, id=ProductId(inserted.lastrowid or 0))
+        for key in fact.keys:
+            self._put_key(replace(key, product_id=product.id))
+        return product
+
+    def _update_product(self, fact: UpdateProduct) -> Product | None:
+        changed = self._execute(self._sql["update_product"], (*product_to_row(fact.product), fact.product.id))
+        return fact.product if changed.rowcount else None
+
+    def _replace_key(self, fact: ReplaceKey) -> bool:
+        key = fact.key
+        if not self._is_product(key.product_id):
+            return False
+        if self._find_key_place(key.index) not in (None, (key.product_id, key.kind.value)):
+            return False
+        self._put_key(key)
+        return True
+
+    def _create_device(self, fact: CreateDevice) -> Device | NotCreated:
+        device = fact.device
+        if not self._is_product(device.product_id):
+            return NotCreated.PRODUCT_GONE
+        if device.imei is not None and self._is_true("is_imei_taken", device.imei):
+            return NotCreated.IMEI_TAKEN
+        if device.imei is None and self._is_true("is_auth_info_taken", device.product_id, device.auth_info):
+            return NotCreated.AUTH_INFO_TAKEN
+        if not device.id:
+            (next_id,) = self._execute(self._sql["next_device_id"]).fetchone()
+            if next_id > DEVICE_ID_MAX:
+                return NotCreated.FULL
+            device = replace(device, id=DeviceId(next_id))
+        self._execute(self._sql["insert_device"], device_to_row(device))
+        return device
+
+    def _update_device(self, fact: UpdateDevice) -> Device | None:
+        row = self._execute(self._sql["find_device_row"], (fact.device.id,)).fetchone()
+        before = None if row is None else device_from_row(row)
+        if before is None or before.product_id != fact.device.product_id:
+            return None
+        after = replace(fact.device, protocol=before.protocol, imei=before.imei, created_at=before.created_at)
+        self._execute(self._sql["update_device"], device_to_row(after))
+        return after
+
+    def _delete_device(self, fact: DeleteDevice) -> bool:
+        deleted = self._execute(self._sql["delete_device"], (fact.device_id, fact.product_id))
+        if not deleted.rowcount:
+            return False
+        for name in _DELETE_ALL_OF_DEVICE:
+            self._execute(self._sql[name], (fact.device_id,))
+        return True
+
+    def _keep_resources(self, fact: KeepResources) -> None:
+        if fact.forget_others:
+            self._execute(self._sql["delete_resources"], (fact.device_id,))
+        for discovered in fact.objects:
+            object_id, instances = discovered_to_row(discovered)
+            self._execute(
+                self._sql["put_resource"],
+                {"device_id": fact.device_id, "object_id": object_id, "instances": instances},
+            )
+
+    def _keep_identity(self, fact: KeepIdentity) -> None:
+        self._execute(self._sql["set_identity"], (fact.manufacturer, fact.model, fact.device_id))
+
+    def _is_product(self, product_id: ProductId) -> bool:
+        return self._execute(self._sql["find_product"], (product_id,)).fetchone() is not None
+
+    def _find_key_place(self, index: bytes) -> tuple[int, str] | None:
+        row = self._execute(self._sql["find_key"], (index,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def _put_key(self, key: SealedKey) -> None:
+        self._execute(self._sql["insert_key"], key_to_row(key))
+
+    def _is_true(self, name: str, *arguments: object) -> bool:
+        (value,) = self._execute(self._sql[name], arguments).fetchone()
+        return bool(value)

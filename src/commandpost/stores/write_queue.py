@@ -1,0 +1,195 @@
+"""What waits to be written: three classes of facts in order, and the touches of sessions, one per device.
+
+Here: bounds, order and what goes into the next batch. Not here: when batches run (stores/group_commit.py).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from commandpost.domain.errors import CommandpostError, Overloaded
+from commandpost.domain.facts import ExpireDue, Fact, Priority, PruneCommands, TouchSession
+from commandpost.domain.ids import DeviceId
+
+SLICE_ROWS_PER_UNIT: Final = 4  # a row of a sweep costs about a quarter of a fact on its own (measured)
+ELDER_SHARE: Final = 8  # one part in eight of a batch is kept for a class that has waited beyond its patience
+TOUCH_PAUSE_S: Final = 0.02  # with the budget used up: about 40 touches earn one commit at the default rate
+TOUCHES_REPLACED_MAX: Final = 64  # callbacks of touches that newer ones replaced; those without any are not counted
+
+Then = Callable[[Any], object]  # Any: each fact has its own result type
+Otherwise = Callable[[CommandpostError], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterLimits:
+    """Every bound of the writer's queues, and how long a class waits before it is given its share."""
+
+    gate_max: int = 65_536
+    """Claims, outcomes, registrations: some for every device that is being served at once."""
+    accept_max: int = 4_096
+    """What the slowest disk we support (1,000 accepts/s in batches) takes in four seconds; age refuses long before."""
+    behind_max: int = 16_384
+    touches_max: int = 131_072
+    """Devices with an unwritten address or deadline; one entry each, about 300 bytes."""
+    accept_age_max_s: float = 0.25
+    """Design 4: an accept is refused when the oldest has waited longer."""
+    behind_patience_s: float = 1.0
+    touches_per_s: float = 2_000.0
+    """A fifth of what the disk can do (10 to 16,000 updates/s at a million sessions), so that commands keep theirs."""
+    touches_burst: int = 256
+
+
+@dataclass(slots=True)
+class QueuedFact:
+    """A fact and who waits for it."""
+
+    fact: Fact[Any]  # Any: each fact has its own result type
+    submitted_at: float
+    then: Then | None
+    otherwise: Otherwise | None
+    earlier: "list[QueuedFact] | None" = None
+    """Touches of the same device that this one replaced; they end as it does."""
+
+
+class WriteQueue:
+    """Bounded queues by priority; GATE first, then ACCEPT, then BEHIND, with a share for the elders.
+
+    The elders' rule: while the oldest fact of ACCEPT or BEHIND, or the oldest touch, has waited beyond its patience, an
+    eighth of each batch is filled from there before anything else, so that none starves for ever.
+    """
+
+    def __init__(self, limits: WriterLimits) -> None:
+        self._limits = limits
+        self._gate: deque[QueuedFact] = deque()
+        self._accept: deque[QueuedFact] = deque()
+        self._behind: deque[QueuedFact] = deque()
+        self._touches: dict[DeviceId, QueuedFact] = {}
+        self._touch_credit = float(limits.touches_burst)
+        self._touch_credit_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._gate) + len(self._accept) + len(self._behind) + len(self._touches)
+
+    @property
+    def has_only_touches(self) -> bool:
+        """Whether nothing but touches waits, which may have to wait for their budget."""
+        return bool(self._touches) and not (self._gate or self._accept or self._behind)
+
+    def put(self, queued: QueuedFact) -> None:
+        """Take a fact in.
+
+        Raises:
+            Overloaded: its class is full, or an ACCEPT has waited too long.
+        """
+        fact = queued.fact
+        if isinstance(fact, TouchSession):
+            self._put_touch(fact.device_id, queued)
+        elif fact.priority is Priority.GATE:
+            self._put(self._gate, queued, self._limits.gate_max)
+        elif fact.priority is Priority.ACCEPT:
+            if self._accept and queued.submitted_at - self._accept[0].submitted_at > self._limits.accept_age_max_s:
+                raise Overloaded(f"the oldest command has waited over {self._limits.accept_age_max_s} s to be written")
+            self._put(self._accept, queued, self._limits.accept_max)
+        else:
+            self._put(self._behind, queued, self._limits.behind_max)
+
+    def take(self, units: int, *, now: float, is_flushing: bool = False) -> list[QueuedFact]:
+        """Take the next batch out: facts worth up to `units`, at least one if anything may go.
+
+        Touches go within their budget, or all at once when the writer is flushing.
+        """
+        batch: list[QueuedFact] = []
+        share = max(1, units // ELDER_SHARE)
+        left = units
+        if self._is_older(self._behind, self._limits.behind_patience_s, now):
+            left -= _move(self._behind, batch, share)
+        if self._is_older(self._accept, self._limits.accept_age_max_s, now):
+            left -= _move(self._accept, batch, share)
+        if self._is_older(self._touches.values(), self._limits.behind_patience_s, now):
+            left -= self._move_touches(batch, share, now=now, is_flushing=is_flushing)
+        for waiting in (self._gate, self._accept, self._behind):
+            left -= _move(waiting, batch, left)
+        if left > 0 and self._touches:
+            self._move_touches(batch, left, now=now, is_flushing=is_flushing)
+        return batch
+
+    def touch_delay(self, now: float) -> float:
+        """Give the seconds until the budget allows further touches: none, or enough for some to share a commit."""
+        self._refill(now)
+        if self._touch_credit >= 1.0:
+            return 0.0
+        return max(TOUCH_PAUSE_S, (1.0 - self._touch_credit) / self._limits.touches_per_s)
+
+    def take_all(self) -> list[QueuedFact]:
+        """Empty the queue, in the order in which it would have been written."""
+        batch = [*self._gate, *self._accept, *self._behind, *self._touches.values()]
+        for waiting in (self._gate, self._accept, self._behind):
+            waiting.clear()
+        self._touches.clear()
+        return batch
+
+    def _put(self, waiting: deque[QueuedFact], queued: QueuedFact, limit: int) -> None:
+        if len(waiting) >= limit:
+            raise Overloaded(f"{limit} facts of class {queued.fact.priority.name} wait to be written already")
+        waiting.append(queued)
+
+    def _put_touch(self, device_id: DeviceId, queued: QueuedFact) -> None:
+        replaced = self._touches.get(device_id)
+        if replaced is None and len(self._touches) >= self._limits.touches_max:
+            raise Overloaded(f"{self._limits.touches_max} sessions wait to be written already")
+        if replaced is not None:
+            if replaced.then or replaced.otherwise or replaced.earlier:
+                self._keep_callbacks(replaced, queued)
+            # Place and age in the line stay the first touch's: a chatty device must not put its own row off for ever.
+            queued.submitted_at = replaced.submitted_at
+        self._touches[device_id] = queued
+
+    def _keep_callbacks(self, replaced: QueuedFact, queued: QueuedFact) -> None:
+        earlier = [*(replaced.earlier or ()), replaced]
+        if len(earlier) > TOUCHES_REPLACED_MAX:
+            raise Overloaded(f"{TOUCHES_REPLACED_MAX} touches of one session wait for their end already")
+        queued.earlier = earlier
+        replaced.earlier = None
+
+    def _move_touches(self, batch: list[QueuedFact], units: int, *, now: float, is_flushing: bool) -> int:
+        self._refill(now)
+        count = min(units, len(self._touches))
+        if not is_flushing:
+            count = min(count, int(self._touch_credit))
+            self._touch_credit -= count
+        batch.extend(self._touches.pop(device_id) for device_id in _first(self._touches, count))
+        return count
+
+    def _refill(self, now: float) -> None:
+        earned = (now - self._touch_credit_at) * self._limits.touches_per_s
+        self._touch_credit = min(float(self._limits.touches_burst), self._touch_credit + max(0.0, earned))
+        self._touch_credit_at = now
+
+    @staticmethod
+    def _is_older(waiting: Iterable[QueuedFact], patience_s: float, now: float) -> bool:
+        oldest = next(iter(waiting), None)
+        return oldest is not None and now - oldest.submitted_at > patience_s
+
+
+def _move(waiting: deque[QueuedFact], batch: list[QueuedFact], units: int) -> int:
+    """Move facts worth up to `units`; a first one that is worth more goes if the batch is empty. Give their worth."""
+    moved = 0
+    while waiting and moved < units:
+        worth = _worth(waiting[0].fact)
+        if moved + worth > units and batch:
+            break
+        batch.append(waiting.popleft())
+        moved += worth
+    return moved
+
+
+def _worth(fact: Fact[Any]) -> int:
+    """Give how many units of a batch a fact is worth: sweeps touch many rows."""
+    if isinstance(fact, ExpireDue | PruneCommands):
+        return max(1, fact.limit // SLICE_ROWS_PER_UNIT)
+    return 1
+
+
+def _first(touches: dict[DeviceId, QueuedFact], count: int) -> list[DeviceId]:
+    return [device_id for device_id, _ in zip(touches, range(count), strict=False)]

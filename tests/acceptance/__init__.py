@@ -1,0 +1,1 @@
+"""Whole-system tests: HTTP in, devices out, real processes or a whole virtual world."""

@@ -1,0 +1,130 @@
+"""A store under test, whichever it is: facts one at a time or in a batch, questions, and what tests alone may see."""
+
+import sqlite3
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from commandpost.domain.command import Command
+from commandpost.domain.device import Device
+from commandpost.domain.errors import CommandpostError
+from commandpost.domain.events import OutboxEvent
+from commandpost.domain.facts import Accepted, CreateDevice, CreateProduct, Fact, StartSession
+from commandpost.domain.ids import ProductId
+from commandpost.domain.ports import StoreReader
+from commandpost.stores.batch_store import BatchStore, FactOutcome
+from commandpost.stores.memory import MemoryStore
+from commandpost.stores.rows import event_from_row
+from commandpost.stores.sqlite import Durability, SqliteStore
+from tests.conformance import store_builders as build
+
+ResultT = TypeVar("ResultT")
+
+
+class AnyStore(BatchStore, StoreReader, Protocol):
+    """What every store is."""
+
+    def close(self) -> None: ...
+
+
+class StoreHarness:
+    """One open store and the shortcuts of its tests."""
+
+    def __init__(self, store: AnyStore) -> None:
+        self.store = store
+
+    def apply(self, fact: Fact[ResultT]) -> ResultT:
+        """Apply one fact; raises what would be its submitter's error."""
+        (outcome,) = self.store.apply([fact])
+        if isinstance(outcome, CommandpostError):
+            raise outcome
+        return outcome  # type: ignore[return-value]  # one outcome per fact, of the fact's own type
+
+    def apply_batch(self, facts: Sequence[Fact[Any]]) -> list[FactOutcome]:
+        """Apply facts in one batch."""
+        return self.store.apply(facts)
+
+    @staticmethod
+    def ask(question: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Wait for a question's answer; no store needs a loop for it."""
+        try:
+            question.send(None)
+        except StopIteration as answer:
+            return answer.value  # type: ignore[no-any-return]  # what the coroutine returned
+        raise AssertionError("the reader waited for something")
+
+    @property
+    def reader(self) -> StoreReader:
+        """The questions."""
+        return self.store
+
+    def subscribe(self, product_id: ProductId) -> None:
+        """Let somebody want a product's events."""
+        raise NotImplementedError
+
+    def outbox(self) -> tuple[OutboxEvent, ...]:
+        """What is to be told, in order."""
+        raise NotImplementedError
+
+    # --- what most tests begin with
+
+    def make_product(self, name: str = "meters") -> ProductId:
+        """A product without keys."""
+        created = self.apply(CreateProduct(product=build.product(name=name), keys=()))
+        assert created is not None
+        return created.id
+
+    def make_device(self, product_id: ProductId | None = None, imei: str | None = "860000000000001") -> Device:
+        """A device, of a product of its own if none is given."""
+        of_product = self.make_product() if product_id is None else product_id
+        created = self.apply(CreateDevice(device=build.device(of_product, imei)))
+        assert isinstance(created, Device)
+        return created
+
+    def make_online_device(self, product_id: ProductId | None = None, imei: str = "860000000000001") -> Device:
+        """A device that has registered once."""
+        device = self.make_device(product_id, imei)
+        assert self.apply(StartSession(session=build.session(device))) == 1
+        return device
+
+    def accept(self, device: Device, number: int, **offsets: int) -> Command:
+        """A command that waits."""
+        accepted = self.apply(build.accept(device, number, **offsets))
+        assert isinstance(accepted, Accepted)
+        return accepted.command
+
+
+class MemoryHarness(StoreHarness):
+    """The reference store."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryStore()
+        super().__init__(self.memory)
+
+    def subscribe(self, product_id: ProductId) -> None:
+        self.memory.state.subscribed[product_id] = None
+
+    def outbox(self) -> tuple[OutboxEvent, ...]:
+        return tuple(self.memory.state.outbox)
+
+
+class SqliteHarness(StoreHarness):
+    """SQLite on a file."""
+
+    def __init__(self, path: Path, *, durability: Durability = Durability.OFF) -> None:
+        self.path = path
+        super().__init__(SqliteStore(path, durability=durability))
+
+    def subscribe(self, product_id: ProductId) -> None:
+        self._execute("INSERT INTO subscription (product_id, kinds, created_at) VALUES (?, 255, 0)", product_id)
+
+    def outbox(self) -> tuple[OutboxEvent, ...]:
+        columns = "seq, product_id, device_id, kind, at, command_id, is_online"
+        return tuple(event_from_row(row) for row in self._execute(f"SELECT {columns} FROM outbox ORDER BY seq"))
+
+    def _execute(self, sql: str, *arguments: object) -> list[Any]:
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            return connection.execute(sql, arguments).fetchall()
+        finally:
+            connection.close()

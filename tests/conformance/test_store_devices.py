@@ -1,0 +1,335 @@
+"""What every store does with products, keys and devices."""
+
+from dataclasses import replace
+
+import pytest
+
+from commandpost.domain.command import DeliveryPolicy
+from commandpost.domain.device import Device, DeviceFilter, GeoLocation, ImeiRule, KeyKind
+from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.facts import (
+    AddObservation,
+    CreateDevice,
+    CreateProduct,
+    DeleteDevice,
+    EndSession,
+    ExpireDue,
+    KeepIdentity,
+    KeepResources,
+    LateAnswer,
+    NotCreated,
+    RecordLateAnswer,
+    ReplaceKey,
+    StartSession,
+    UpdateDevice,
+    UpdateProduct,
+)
+from commandpost.domain.ids import DEVICE_ID_MAX, AttemptId, DeviceId, ProductId
+from commandpost.domain.ports import Page
+from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject
+from tests.conformance import store_builders as build
+from tests.conformance.store_harness import StoreHarness
+
+FIRST_PAGE = Page(number=1, size=30)
+MASTER, ACCESS = KeyKind.MASTER, KeyKind.ACCESS
+
+
+class TestProducts:
+    def test_a_product_reads_back_with_its_keys_under_its_id(self, store: StoreHarness) -> None:
+        given = replace(
+            build.product(),
+            is_auto_discovered=True,
+            imei_rule=ImeiRule.STRICT,
+            allow_imei_only=True,
+            execute_delivery=DeliveryPolicy.AT_MOST_ONCE,
+        )
+        master, access = build.key(MASTER, index=b"m" * 32, product_id=99), build.key(ACCESS, index=b"a" * 32)
+
+        created = store.apply(CreateProduct(product=given, keys=(master, access)))
+
+        assert created == replace(given, id=ProductId(1))
+        assert store.ask(store.reader.find_product(ProductId(1))) == created
+        assert store.ask(store.reader.find_key(b"m" * 32)) == replace(master, product_id=ProductId(1))
+        assert store.ask(store.reader.get_key(ProductId(1), ACCESS)) == replace(access, product_id=ProductId(1))
+
+    def test_an_id_that_is_given_is_kept_and_taken_once(self, store: StoreHarness) -> None:
+        fact = CreateProduct(product=build.product(product_id=42), keys=())
+
+        first, second = store.apply_batch([fact, fact])
+
+        assert first == fact.product
+        assert second is None
+        assert store.make_product("next") == 43
+
+    def test_a_taken_key_takes_no_product_in(self, store: StoreHarness) -> None:
+        store.apply(CreateProduct(product=build.product(), keys=(build.key(),)))
+
+        assert store.apply(CreateProduct(product=build.product(), keys=(build.key(ACCESS),))) is None
+        twins = (build.key(MASTER, index=b"t" * 32), build.key(ACCESS, index=b"t" * 32))
+        assert store.apply(CreateProduct(product=build.product(), keys=twins)) is None
+        assert len(store.ask(store.reader.list_products())) == 1
+
+    def test_products_are_listed_by_id(self, store: StoreHarness) -> None:
+        for number in (3, 1, 2):
+            store.apply(CreateProduct(product=build.product(product_id=number), keys=()))
+
+        assert [product.id for product in store.ask(store.reader.list_products())] == [1, 2, 3]
+
+    def test_a_product_is_put_in_place_of_itself(self, store: StoreHarness) -> None:
+        changed = build.product(name="new", product_id=store.make_product("old"))
+
+        assert store.apply(UpdateProduct(product=changed)) == changed
+        assert store.ask(store.reader.find_product(changed.id)) == changed
+        assert store.apply(UpdateProduct(product=replace(changed, id=ProductId(9)))) is None
+
+    def test_a_key_is_replaced_and_the_old_one_finds_nothing(self, store: StoreHarness) -> None:
+        store.apply(CreateProduct(product=build.product(), keys=(build.key(index=b"o" * 32),)))
+        new = build.key(index=b"n" * 32, product_id=1)
+
+        assert store.apply(ReplaceKey(key=new)) is True
+        assert store.apply(ReplaceKey(key=new)) is True
+        assert store.ask(store.reader.find_key(b"o" * 32)) is None
+        assert store.ask(store.reader.find_key(b"n" * 32)) == new
+
+    def test_a_key_of_another_place_is_not_taken(self, store: StoreHarness) -> None:
+        store.apply(CreateProduct(product=build.product(), keys=(build.key(index=b"o" * 32),)))
+
+        assert store.apply(ReplaceKey(key=build.key(ACCESS, index=b"o" * 32, product_id=1))) is False
+        assert store.apply(ReplaceKey(key=build.key(index=b"x" * 32, product_id=9))) is False
+        assert store.ask(store.reader.get_key(ProductId(1), ACCESS)) is None
+
+
+class TestCreateDevice:
+    def test_a_device_reads_back_as_it_was_given(self, store: StoreHarness) -> None:
+        given = replace(
+            build.device(store.make_product()),
+            description="on the roof",
+            tags=("china", "屋顶"),
+            location=GeoLocation(longitude=109, latitude=23.5, elevation=None),
+            is_private=False,
+            is_auto_observed=False,
+            imsi_old=("460000000000000",),
+            imsi_changed_at=build.at(1),
+            chip=3,
+            other='{"a":1}',
+            sealed_auth_code=b"\x00code",
+            sealed_psk=b"\x00psk",
+        )
+
+        created = store.apply(CreateDevice(device=given))
+
+        assert created == replace(given, id=DeviceId(1))
+        assert store.ask(store.reader.find_device(DeviceId(1))) == created
+        assert store.ask(store.reader.find_device_by_imei("860000000000001")) == created
+
+    def test_an_imei_is_taken_platform_wide(self, store: StoreHarness) -> None:
+        store.make_device()
+        other = store.make_product("other")
+
+        assert store.apply(CreateDevice(device=build.device(other))) is NotCreated.IMEI_TAKEN
+
+    def test_an_imei_is_taken_by_an_earlier_item_of_the_batch(self, store: StoreHarness) -> None:
+        fact = CreateDevice(device=build.device(store.make_product()))
+
+        first, second = store.apply_batch([fact, fact])
+
+        assert isinstance(first, Device)
+        assert second is NotCreated.IMEI_TAKEN
+
+    def test_auth_info_is_taken_within_a_product(self, store: StoreHarness) -> None:
+        product_id, other = store.make_product(), store.make_product("other")
+        store.make_device(product_id, imei=None)
+
+        assert store.apply(CreateDevice(device=build.device(product_id, None))) is NotCreated.AUTH_INFO_TAKEN
+        assert isinstance(store.apply(CreateDevice(device=build.device(other, None))), Device)
+
+    def test_a_product_that_is_gone_takes_no_device(self, store: StoreHarness) -> None:
+        assert store.apply(CreateDevice(device=build.device(ProductId(9)))) is NotCreated.PRODUCT_GONE
+
+    def test_device_ids_end_with_four_bytes(self, store: StoreHarness) -> None:
+        product_id = store.make_product()
+        last = store.apply(CreateDevice(device=build.device(product_id, "a", device_id=DEVICE_ID_MAX)))
+
+        assert isinstance(last, Device)
+        assert store.apply(CreateDevice(device=build.device(product_id, "b"))) is NotCreated.FULL
+
+    def test_a_device_id_that_is_taken_is_an_error(self, store: StoreHarness) -> None:
+        device = store.make_device()
+
+        with pytest.raises(StoreUnavailable):
+            store.apply(CreateDevice(device=build.device(device.product_id, "b", device_id=device.id)))
+
+
+class TestUpdateDevice:
+    def test_everything_but_what_never_changes_is_taken(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        given = replace(
+            device,
+            title="new",
+            imei="999",
+            protocol="MQTT",
+            created_at=build.at(9),
+            imsi="460000000000009",
+            imsi_old=("460000000000001",),
+            activated_at=build.at(3),
+        )
+
+        updated = store.apply(UpdateDevice(device=given))
+
+        expected = replace(given, imei=device.imei, protocol=device.protocol, created_at=device.created_at)
+        assert updated == expected
+        assert store.ask(store.reader.find_device(device.id)) == expected
+
+    def test_another_products_device_does_not_exist(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        foreign = replace(device, product_id=store.make_product("other"), title="mine now")
+
+        assert store.apply(UpdateDevice(device=foreign)) is None
+        assert store.ask(store.reader.find_device(device.id)) == device
+
+    def test_manufacturer_and_model_are_kept(self, store: StoreHarness) -> None:
+        device = store.make_device()
+
+        store.apply(KeepIdentity(device_id=device.id, manufacturer="ACME", model="M1"))
+        store.apply(KeepIdentity(device_id=DeviceId(99), manufacturer="-", model="-"))
+
+        found = store.ask(store.reader.find_device(device.id))
+        assert found == replace(device, manufacturer="ACME", model="M1")
+
+
+class TestDeleteDevice:
+    def test_everything_of_a_device_goes_and_nothing_else(self, store: StoreHarness) -> None:
+        device = store.make_online_device()
+        other = store.make_online_device(device.product_id, "860000000000002")
+        store.subscribe(device.product_id)
+        gone, kept = store.accept(device, 1), store.accept(other, 2)
+        store.apply(build.claim(gone, 1))
+        store.apply(build.claim(kept, 2))
+        for each in (device, other):
+            store.apply(AddObservation(device_id=each.id, epoch=1, observation=build.observation(each.id)))
+            store.apply(KeepResources(device_id=each.id, objects=(DiscoveredObject(3, ()),)))
+            store.accept(each, 10 + each.id, expires=1)
+        store.apply(ExpireDue(now=build.at(1), limit=10))
+
+        assert store.apply(DeleteDevice(product_id=device.product_id, device_id=device.id)) is True
+
+        assert store.ask(store.reader.find_device(device.id)) is None
+        assert store.ask(store.reader.find_session(device.id)) is None
+        assert store.ask(store.reader.list_resources(device.id)) == ()
+        assert store.ask(store.reader.find_command(gone.id)) is None
+        assert [each.command.id for each in store.ask(store.reader.open_attempts(AttemptId(0), 10))] == [kept.id]
+        assert store.apply(RecordLateAnswer(attempt_id=AttemptId(1))) is LateAnswer.UNKNOWN
+        assert store.apply(RecordLateAnswer(attempt_id=AttemptId(2))) is LateAnswer.RECORDED
+        assert [event.device_id for event in store.outbox()] == [other.id]
+        survivor = store.ask(store.reader.find_session(other.id))
+        assert survivor is not None
+        assert survivor.observations == (build.observation(other.id),)
+        assert store.apply(DeleteDevice(product_id=device.product_id, device_id=device.id)) is False
+
+    def test_another_products_device_does_not_exist(self, store: StoreHarness) -> None:
+        device = store.make_device()
+
+        assert store.apply(DeleteDevice(product_id=store.make_product("b"), device_id=device.id)) is False
+        assert store.ask(store.reader.find_device(device.id)) == device
+
+    def test_an_imei_is_free_again(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        store.apply(DeleteDevice(product_id=device.product_id, device_id=device.id))
+
+        assert store.make_device(device.product_id).id != device.id
+
+
+class TestResources:
+    def test_each_object_replaces_what_was_known_of_it(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        old = DiscoveredObject(3303, (DiscoveredInstance(0, (5700,)),))
+        new = DiscoveredObject(3303, (DiscoveredInstance(0, (5700, 5701)), DiscoveredInstance(1, ())))
+        third = DiscoveredObject(3, (DiscoveredInstance(0, (0, 1)),))
+
+        store.apply(KeepResources(device_id=device.id, objects=(old,)))
+        store.apply(KeepResources(device_id=device.id, objects=(new, third)))
+
+        assert store.ask(store.reader.list_resources(device.id)) == (third, new)
+
+    def test_others_are_dropped_on_demand(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        one, two = DiscoveredObject(1, ()), DiscoveredObject(2, ())
+        store.apply(KeepResources(device_id=device.id, objects=(one,)))
+
+        store.apply(KeepResources(device_id=device.id, objects=(two,), forget_others=True))
+
+        assert store.ask(store.reader.list_resources(device.id)) == (two,)
+
+    def test_nothing_is_kept_of_a_device_that_is_gone(self, store: StoreHarness) -> None:
+        store.apply(KeepResources(device_id=DeviceId(9), objects=(DiscoveredObject(1, ()),)))
+
+        assert store.ask(store.reader.list_resources(DeviceId(9))) == ()
+
+
+class TestListDevices:
+    @pytest.fixture
+    def fleet(self, store: StoreHarness) -> ProductId:
+        """Five devices, ids 1 to 5, and one of another product."""
+        product_id = store.make_product()
+        for number in range(1, 6):
+            device = replace(
+                build.device(product_id, f"86000000000000{number}"),
+                title=f"meter-{number}" if number < 4 else f"Valve-{number}",
+                tags=("a", "b") if number == 1 else ("b",) if number == 2 else (),
+                is_private=number != 5,
+                created_at=build.at(number * 1_000),
+            )
+            created = store.apply(CreateDevice(device=device))
+            assert isinstance(created, Device)
+            if number % 2 == 0:
+                store.apply(StartSession(session=build.session(created)))
+        store.make_device(store.make_product("other"), "860000000000009")
+        return product_id
+
+    @pytest.mark.parametrize(
+        ("which", "expected"),
+        [
+            (DeviceFilter(), [1, 2, 3, 4, 5]),
+            (DeviceFilter(key_words="meter-"), [1, 2, 3]),
+            (DeviceFilter(key_words="METER"), []),
+            (DeviceFilter(key_words="4"), [4]),
+            (DeviceFilter(key_words="%"), []),
+            (DeviceFilter(auth_info="860000000000003"), [3]),
+            (DeviceFilter(auth_info='{"860000000000002":"460000000000001"}'), [2]),
+            (DeviceFilter(tags=("b",)), [1, 2]),
+            (DeviceFilter(tags=("a", "b")), [1]),
+            (DeviceFilter(tags=("1",)), []),
+            (DeviceFilter(is_online=True), [2, 4]),
+            (DeviceFilter(is_online=False), [1, 3, 5]),
+            (DeviceFilter(is_private=False), [5]),
+            (DeviceFilter(is_private=True), [1, 2, 3, 4]),
+            (DeviceFilter(ids=(DeviceId(5), DeviceId(1), DeviceId(6), DeviceId(77))), [1, 5]),
+            (DeviceFilter(ids=(DeviceId(2), DeviceId(3)), is_online=True), [2]),
+            (DeviceFilter(ids=()), []),
+            (DeviceFilter(created_from=build.at(2_000), created_before=build.at(4_000)), [2, 3]),
+        ],
+    )
+    def test_a_filter_finds(
+        self, store: StoreHarness, fleet: ProductId, which: DeviceFilter, expected: list[int]
+    ) -> None:
+        total, devices = store.ask(store.reader.list_devices(fleet, which, FIRST_PAGE))
+
+        assert [device.id for device in devices] == expected
+        assert total == len(expected)
+
+    def test_pages_cut_the_list_and_the_total_counts_it(self, store: StoreHarness, fleet: ProductId) -> None:
+        pages = [
+            store.ask(store.reader.list_devices(fleet, DeviceFilter(), Page(number=number, size=2)))
+            for number in (1, 2, 3, 4)
+        ]
+
+        assert [total for total, _ in pages] == [5, 5, 5, 5]
+        assert [[device.id for device in devices] for _, devices in pages] == [[1, 2], [3, 4], [5], []]
+
+    def test_online_is_as_the_sweep_left_it(self, store: StoreHarness, fleet: ProductId) -> None:
+        store.apply(EndSession(device_id=DeviceId(4), epoch=1, at=build.at(1)))
+        asked = [DeviceId(number) for number in (1, 2, 4, 99)]
+
+        assert fleet == 1
+        assert store.ask(store.reader.online_among(asked)) == frozenset({2})
+        assert store.ask(store.reader.online_among([])) == frozenset()

@@ -1,0 +1,168 @@
+"""The Api as an ASGI application: what it reads, what it writes, where it stops."""
+
+import asyncio
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from commandpost.northbound.settings import NorthboundSettings
+from tests.event_loop import on_event_loop
+from tests.fakes.services import IMEI, MASTER_KEY
+from tests.unit.northbound.house import House
+
+Message = MutableMapping[str, Any]  # Any: ASGI's own
+EXECUTE = f"imei={IMEI}&obj_id=5&obj_inst_id=0&res_id=4"
+
+
+def scope(method: str, path: str, query: str = "", *headers: tuple[bytes, bytes]) -> Message:
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(b"api-key", MASTER_KEY.encode()), *headers],
+    }
+
+
+def pieces(*chunks: bytes) -> list[Message]:
+    return [
+        {"type": "http.request", "body": chunk, "more_body": at < len(chunks) - 1} for at, chunk in enumerate(chunks)
+    ]
+
+
+async def serve(house: House, asked: Message, messages: Iterable[Message] = ()) -> list[Message]:
+    """Run one scope; when the messages are used up, nothing more ever comes."""
+    incoming = list(messages)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if not incoming:
+            await asyncio.get_running_loop().create_future()
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:  # ASGI awaits it
+        sent.append(message)
+
+    await house.api(asked, receive, send)
+    return sent
+
+
+def envelope(sent: list[Message]) -> Message:
+    decoded = msgspec.json.decode(sent[1]["body"])
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+@on_event_loop
+async def test_an_answer_has_its_length_and_its_type() -> None:
+    """Never chunked: one client allocates its buffer from Content-Length."""
+    sent = await serve(House(), scope("GET", "/nbiot", f"imei={IMEI}&obj_id=3"))
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    headers = dict(sent[0]["headers"])
+    assert sent[0]["status"] == 200
+    assert headers[b"content-type"] == b"application/json; charset=utf-8"
+    assert headers[b"content-length"] == str(len(sent[1]["body"])).encode()
+    assert b"x-command-uuid" in headers
+    assert b"connection" not in headers
+
+
+@on_event_loop
+async def test_a_body_comes_in_pieces() -> None:
+    """As large bodies do."""
+    house = House()
+    asked = scope("POST", "/nbiot/execute", EXECUTE, (b"transfer-encoding", b"chunked"))
+
+    sent = await serve(house, asked, pieces(b'{"args"', b":", b'"ping"}', b""))
+
+    assert envelope(sent)["errno"] == 0
+    assert house.commands.ran[0].submission.content == '{"args":"ping"}'
+
+
+@on_event_loop
+async def test_a_body_that_is_too_large_is_drained_and_refused() -> None:
+    """The sender gets to see why; nothing of it is kept."""
+    asked = scope("POST", "/devices", "", (b"content-length", b"200000"))
+
+    sent = await serve(House(), asked, pieces(b"x" * 100_000, b"x" * 100_000))
+
+    assert envelope(sent) == {
+        "errno": 5,
+        "error": "request entity too large: body has more than 65536 bytes: at most 65536 is allowed",
+    }
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+@on_event_loop
+async def test_a_body_without_end_is_cut_off() -> None:
+    """After the drain's own limit nothing more is read."""
+    house = House(settings=NorthboundSettings(body_bytes_max=10, body_drain_bytes_max=100))
+    endless = [{"type": "http.request", "body": b"x" * 50, "more_body": True} for _ in range(10)]
+
+    sent = await serve(house, scope("POST", "/devices", "", (b"content-length", b"500")), endless)
+
+    assert envelope(sent)["errno"] == 5
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+@on_event_loop
+async def test_a_body_that_does_not_come_in_time_ends_the_connection() -> None:
+    """A slow sender holds nothing."""
+    house = House(settings=NorthboundSettings(body_timeout_s=0.01))
+    asked = scope("POST", "/nbiot/execute", EXECUTE, (b"content-length", b"10"))
+
+    sent = await serve(house, asked, [{"type": "http.request", "body": b"{", "more_body": True}])
+
+    assert envelope(sent) == {
+        "errno": 3,
+        "error": "entity data required: the body did not come within 0.01 s",
+    }
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+@on_event_loop
+async def test_a_caller_without_key_is_told_that_and_not_about_its_body() -> None:
+    """The credential comes first, even here."""
+    asked = scope("POST", "/devices", "", (b"content-length", b"200000"))
+    asked["headers"] = asked["headers"][1:]
+
+    sent = await serve(House(), asked, pieces(b"x" * 200_000))
+
+    assert envelope(sent)["errno"] == 2
+
+
+@on_event_loop
+async def test_a_caller_that_leaves_gets_no_answer() -> None:
+    """And nothing runs for it."""
+    house = House()
+    asked = scope("POST", "/nbiot/execute", EXECUTE, (b"content-length", b"10"))
+
+    sent = await serve(house, asked, [{"type": "http.disconnect"}])
+
+    assert sent == []
+    assert house.commands.ran == []
+
+
+@on_event_loop
+async def test_without_a_body_nothing_is_waited_for() -> None:
+    """A GET is answered at once."""
+    assert envelope(await serve(House(), scope("GET", "/devices", "", (b"content-length", b"0"))))["errno"] == 0
+
+
+@on_event_loop
+async def test_lifespan_is_answered() -> None:
+    """Servers ask; there is nothing to do."""
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    sent = await serve(House(), {"type": "lifespan"}, messages)
+
+    assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@on_event_loop
+async def test_a_websocket_is_closed() -> None:
+    """Only HTTP is served."""
+    sent = await serve(House(), {"type": "websocket"}, [{"type": "websocket.connect"}])
+
+    assert [message["type"] for message in sent] == ["websocket.close"]

@@ -1,0 +1,1 @@
+"""The simulation: virtual time, the network in memory, devices and fleets."""
