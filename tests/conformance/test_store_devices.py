@@ -161,7 +161,7 @@ class TestCreateDevice:
 
 
 class TestUpdateDevice:
-    def test_everything_but_what_never_changes_is_taken(self, store: StoreHarness) -> None:
+    def test_what_its_owner_may_change_is_taken_and_the_rest_stays(self, store: StoreHarness) -> None:
         device = store.make_device()
         given = replace(
             device,
@@ -172,11 +172,13 @@ class TestUpdateDevice:
             imsi="460000000000009",
             imsi_old=("460000000000001",),
             activated_at=build.at(3),
+            manufacturer="stale",
+            is_setup_done=True,
         )
 
         updated = store.apply(UpdateDevice(device=given))
 
-        expected = replace(given, imei=device.imei, protocol=device.protocol, created_at=device.created_at)
+        expected = replace(device, title="new", imsi="460000000000009", imsi_old=("460000000000001",))
         assert updated == expected
         assert store.ask(store.reader.find_device(device.id)) == expected
 

@@ -238,8 +238,8 @@ class CreateDevice(Fact[Device | NotCreated]):
 class UpdateDevice(Fact[Device | None]):
     """Put the device as given in place of the one with its id and product; None when there is none.
 
-    Only what its owner may change is taken from it, and what registration and setup learned: everything but id,
-    product_id, protocol, imei, created_at.
+    Only what its owner may change is taken from it. Id, product, protocol, IMEI and created_at stay, and so does what
+    registration and setup learned: activated_at, last_heard_at, manufacturer, model, is_setup_done.
     """
 
     device: Device

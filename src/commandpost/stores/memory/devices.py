@@ -17,6 +17,7 @@ from commandpost.domain.facts import (
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.stores.batch_store import FactHandlers
+from commandpost.stores.device_rules import change_device
 from commandpost.stores.memory.state import MemoryState
 
 
@@ -95,7 +96,7 @@ class DeviceFacts:
         before = self._state.devices.get(fact.device.id)
         if before is None or before.product_id != fact.device.product_id:
             return None
-        after = replace(fact.device, protocol=before.protocol, imei=before.imei, created_at=before.created_at)
+        after = change_device(before, fact.device)
         self._state.devices[after.id] = after
         return after
 

@@ -18,6 +18,7 @@ from commandpost.domain.facts import (
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.stores.batch_store import FactHandlers
+from commandpost.stores.device_rules import change_device
 from commandpost.stores.rows import (
     device_from_row,
     device_to_row,
@@ -107,7 +108,7 @@ class DeviceFacts:
         before = None if row is None else device_from_row(row)
         if before is None or before.product_id != fact.device.product_id:
             return None
-        after = replace(fact.device, protocol=before.protocol, imei=before.imei, created_at=before.created_at)
+        after = change_device(before, fact.device)
         self._execute(self._sql["update_device"], device_to_row(after))
         return after
 
