@@ -288,6 +288,14 @@ class TestListDevices:
         store.make_device(store.make_product("other"), "860000000000009")
         return product_id
 
+    def test_a_text_auth_info_is_found_as_it_was_given(self, store: StoreHarness) -> None:
+        product_id = store.make_product()
+        given = replace(build.device(product_id, "860000000000001"), imei=None, imsi=None, auth_info='"sn-7"')
+        created = store.apply(CreateDevice(device=given))
+
+        which = DeviceFilter(auth_info="sn-7")
+        assert store.ask(store.reader.list_devices(product_id, which, Page(number=1, size=10))) == (1, (created,))
+
     @pytest.mark.parametrize(
         ("which", "expected"),
         [

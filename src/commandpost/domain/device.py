@@ -3,6 +3,7 @@
 Source: northbound reference 3.
 """
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -118,7 +119,7 @@ class DeviceFilter:
     key_words: str = ""
     """Left match on id and title."""
     auth_info: str = ""
-    """Equal to the IMEI, or to the stored auth_info."""
+    """Equal to the IMEI, to the stored auth_info, or to the text that it holds as a JSON string."""
     tags: tuple[str, ...] = ()
     """All of them."""
     is_online: bool | None = None
@@ -126,3 +127,8 @@ class DeviceFilter:
     ids: tuple[DeviceId, ...] | None = None
     created_from: Instant | None = None
     created_before: Instant | None = None
+
+    @property
+    def auth_info_as_json(self) -> str:
+        """The auth_info looked for, written as a stored text of it would be."""
+        return json.dumps(self.auth_info, ensure_ascii=False)

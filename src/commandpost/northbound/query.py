@@ -61,6 +61,8 @@ def parse_query(raw: bytes, *, bytes_max: int, parameters_max: int) -> Query:
 
 def _decode(text: str) -> str:
     """Undo the percent-encoding of a text whose characters stand for octets."""
+    if "%" not in text and "+" not in text and text.isascii():
+        return text  # most names and values of a query in which something else is encoded
     return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8", "replace")
 
 

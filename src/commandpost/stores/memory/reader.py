@@ -153,7 +153,11 @@ class MemoryReader:
         words = which.key_words
         return (
             (not words or str(device.id).startswith(words) or device.title.startswith(words))
-            and (not which.auth_info or which.auth_info in (device.imei, device.auth_info))
+            and (
+                not which.auth_info
+                or which.auth_info in (device.imei, device.auth_info)
+                or which.auth_info_as_json == device.auth_info
+            )
             and all(tag in device.tags for tag in which.tags)
             and which.is_online in (None, self._is_online(device.id))
             and which.is_private in (None, device.is_private)

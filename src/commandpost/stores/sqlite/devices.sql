@@ -145,7 +145,8 @@ SELECT {device_columns} FROM device LEFT JOIN session ON session.device_id = dev
 -- A DeviceFilter's conditions but ids; NULL means no condition. The texts of tags begin with their version.
 (:key_words IS NULL OR substr(device.title, 1, :key_words_length) = :key_words
         OR substr(CAST(device.id AS TEXT), 1, :key_words_length) = :key_words)
-    AND (:auth_info IS NULL OR device.auth_info = :auth_info OR device.imei = :auth_info)
+    AND (:auth_info IS NULL OR device.auth_info IN (:auth_info, :auth_info_as_json)
+        OR device.imei = :auth_info)
     AND (:tags IS NULL OR NOT EXISTS (
         SELECT 1 FROM json_each(:tags) AS wanted
         WHERE wanted.value NOT IN (SELECT value FROM json_each(device.tags, '$[1]'))

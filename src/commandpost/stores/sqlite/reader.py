@@ -204,6 +204,7 @@ def _filter_arguments(product_id: ProductId, which: DeviceFilter) -> dict[str, o
         "key_words": which.key_words or None,
         "key_words_length": len(which.key_words),
         "auth_info": which.auth_info or None,
+        "auth_info_as_json": which.auth_info_as_json,
         "tags": _json(which.tags) if which.tags else None,
         "is_online": which.is_online,
         "is_private": which.is_private,
