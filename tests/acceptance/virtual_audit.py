@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from commandpost.domain.command import Attempt, Command, CommandState, Outcome
-from commandpost.domain.command_state import Succeeded
+from commandpost.domain.command_state import FailedTooLate, Succeeded
 from commandpost.domain.facts import Accepted, Claim, Fact, FinishAndClaim
 from commandpost.domain.ids import CommandId, DeviceId, format_command_id
-from commandpost.domain.instant import SECOND_MS, Instant
+from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock
 from commandpost.domain.session import Remote
 from commandpost.protocols.coap.codec import decode
@@ -123,6 +123,7 @@ class Audit:
             self._blame("P8", command.id, f"succeeded with {end.answer}")
         registered = self._registered_ms.get(command.device_id)
         was_cut = registered is not None and registered >= attempt.sent_at
+        was_cut |= isinstance(fact.event, FailedTooLate) and attempt.coap_token not in self.first_sent_ms
         if end.outcome is Outcome.TIME_OUT and end.at < attempt.deadline and not was_cut and not self.clock_jumped:
             self._blame("P9", command.id, f"timed out {attempt.deadline - end.at} ms early")
 
@@ -195,10 +196,6 @@ class Audit:
         """The server died; what it had not recorded is nobody's any more."""
         self._open = {device_id: request for device_id, request in self._open.items() if request.attempt is not None}
 
-    def device_forgets(self, device_id: DeviceId) -> None:
-        """Take a device out of P4's watch on the wire, where its address changes hands."""
-        self._open.pop(device_id, None)
-
     def check_ends(self) -> None:
         """Every command has exactly one final state (P2)."""
         for trail in self.trails.values():
@@ -235,11 +232,6 @@ class Audit:
     def outcomes(self) -> Counter[str]:
         """How many commands stand in each state."""
         return Counter(trail.command.state.value for trail in self.trails.values())
-
-    def age_s(self, trail: Trail) -> float:
-        """How long a command took to its end, for reports."""
-        finished = trail.command.finished_at
-        return 0.0 if finished is None else (finished - trail.command.created_at) / SECOND_MS
 
     def _blame(self, promise: str, command_id: CommandId, what: str) -> None:
         self.violations.append(f"{promise}: command {format_command_id(command_id)}: {what}")

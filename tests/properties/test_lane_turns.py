@@ -88,6 +88,7 @@ class World:
     answered: set[CommandId] = field(default_factory=set)
     last_seq_in_run: int = 0
     heard: list[Trigger] = field(default_factory=list)
+    is_stopping: bool = False
     is_run_over: bool = True
     """Whether silence has ended the run, so that only a new look-up may claim."""
     observed: dict[bytes, int] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class World:
         match effect:
             case Send(prepared=prepared, transmission=transmission):
                 assert self.in_flight is None, "P4: one in flight"
+                assert not self.is_ending(), "the outcome before is on disk first"
                 assert transmission.attempt_id not in self.sent, "an attempt is one sending"
                 assert transmission.deadline > self.clock.monotonic()
                 assert self.session is not None
@@ -179,9 +181,14 @@ class World:
     def check_trigger(self, claim: Claim) -> None:
         """A command that failed waits for an uplink of its own that came after the failure."""
         assert not self.is_run_over, "silence ended the run"
+        assert not self.is_stopping, "nothing new begins"
+        assert not self.is_ending(), "the outcome before is on disk first"
         command = self.commands[claim.attempt.command_id]
         later = self.heard[self.failed_after.get(command.id, 0) :]
         assert any(command.triggers & trigger for trigger in later), "released by no uplink"
+
+    def is_ending(self) -> bool:
+        return any(isinstance(effect, PutEnd) for effect in self.pending)
 
     def owner(self, attempt_id: AttemptId) -> Command | None:
         for command in self.commands.values():
@@ -417,6 +424,7 @@ def test_lane_that_is_stopped_comes_to_rest_and_answers_its_callers(steps: list[
     world = World()
     play(world, steps)
 
+    world.is_stopping = True
     world.tell(Stopping())
     claims = sum(isinstance(effect, PutClaim) for effect in world.pending)
     while world.pending:

@@ -8,7 +8,7 @@ Design section 3; southbound reference 2.5, 2.6.
 from dataclasses import dataclass
 
 from commandpost.domain.command import AttemptEnd, Command, Outcome
-from commandpost.domain.command_state import FailedForNow
+from commandpost.domain.command_state import AttemptEvent, FailedForNow, FailedTooLate
 from commandpost.domain.delivery import after_attempt
 from commandpost.domain.facts import (
     AddObservation,
@@ -133,6 +133,8 @@ class Runway:
             self._end(flight, flight.end(Outcome.OFFLINE, now), now)
         elif session.remote is None:
             self._end(flight, flight.end(Outcome.ADDR_OCCUPIED, now), now)
+        elif flight.command is not None and now.wall >= flight.command.expires_at:
+            self._expire_unsent(flight, now)
         elif now.monotonic < self._not_before:
             flight.stage = Stage.HELD
         elif (prepared := self._prepared_for(flight, session)) is None:
@@ -196,6 +198,15 @@ class Runway:
             self._uplinks.fail(command.id)
         if end.is_silence and end.outcome is not Outcome.REQ_PARAM_ERROR:
             self._uplinks.stop()
+        self._put_end(flight, command, event, now)
+
+    def _expire_unsent(self, flight: Flight, now: Moment) -> None:
+        """The window closed while the attempt was written or held: nothing has left, and nothing will (P6)."""
+        assert flight.command is not None
+        end = flight.end(Outcome.TIME_OUT, now)
+        self._put_end(flight, flight.command, FailedTooLate(at=end.at, end=end), now)
+
+    def _put_end(self, flight: Flight, command: Command, event: AttemptEvent, now: Moment) -> None:
         following = self._following_claim(now)
         self._ending = flight
         self._flight = None if following is None else following[0]

@@ -1,5 +1,7 @@
 """The steps after a registration: their order, their time, what silence does, what is kept."""
 
+import asyncio
+
 from commandpost.domain.command import CommandState, Outcome, Trigger
 from commandpost.domain.device import Device, Product
 from commandpost.domain.operation import Discover, Lwm2mOperation, Observe, Read
@@ -17,10 +19,10 @@ from commandpost.domain.resource import (
 from commandpost.domain.session import Session
 from commandpost.services.dispatcher import DispatcherSettings
 from commandpost.services.products import ProductSettings
-from commandpost.services.sessions import RegistrationUpdate
+from commandpost.services.sessions import Registration, RegistrationUpdate
 from commandpost.services.setup import READ_DEVICE
 from tests.event_loop import on_event_loop
-from tests.unit.services.house import BARE, HERE, THERE, House, execute
+from tests.unit.services.house import BARE, HERE, IMEI, IMSI, THERE, House, execute
 
 LINKS = (
     ObjectLinkEntry(0, 0),
@@ -357,3 +359,46 @@ async def test_objects_that_come_during_setup_join_it() -> None:
     assert sorted(map(str, house.downlink.operations())) == sorted(
         map(str, [observe(3303, 0), observe(3303, 1), discover(3303), READ_3_0])
     )
+
+
+@on_event_loop
+async def test_step_in_flight_when_another_takes_the_address_is_done_later() -> None:
+    """It was not the device's silence."""
+    house, product, device = await a_house(is_auto_discovered=False, is_auto_observed=False)
+    other = await house.add_device(product, imei="860000000000002")
+    session = await house.register(device, links=LINKS, is_set_up=False)
+
+    await house.register(other, remote=HERE)
+    assert list(session.pending_setup) == [READ_DEVICE]
+    await house.update(device, remote=THERE)
+    await answer_all(house, device)
+
+    assert house.downlink.operations() == [READ_3_0, READ_3_0]
+    assert list(session.pending_setup) == []
+
+
+@on_event_loop
+async def test_observation_overtaken_by_a_registration_does_not_leave_under_the_old_token() -> None:
+    """The registration dropped it from the disk."""
+    house, _, device = await a_house(is_auto_discovered=False)
+    house.writer.is_held = True
+    registering = asyncio.ensure_future(
+        house.sessions.register(Registration(endpoint_name=f"{IMEI};{IMSI}", lifetime_s=60, links=LINKS), HERE)
+    )
+    await house.settle()
+    house.writer.commit()
+    await house.settle()
+    first = await registering
+    assert isinstance(first, Session)
+    house.dispatcher.uplink(first, Trigger.REGISTER)
+    await house.settle()  # the first token is on its way to the disk
+    house.writer.is_held = False
+    house.scheduler.call_soon(house.writer.commit)
+
+    second = await house.register(device, links=LINKS, is_set_up=False)
+    await answer_all(house, device)
+
+    stored = await house.store.find_session(device.id)
+    assert stored is not None
+    assert stored.observations == second.observations
+    assert len(second.observations) == 2
