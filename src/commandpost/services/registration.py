@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from commandpost.domain.device import Device, Product
@@ -20,6 +21,7 @@ from commandpost.domain.session import LIFETIME_MAX_S, LIFETIME_MIN_S, Remote, S
 from commandpost.services.setup import AUTO_OBSERVE_EXCLUDED, plan_objects, plan_setup
 
 IMEI_CHARACTERS_MAX: Final = 17  # northbound reference 3.1; a location is an IMEI, so no location is longer
+LINK_LISTS_SHARED_MAX: Final = 4_096  # models of devices in one fleet; one more only costs memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,12 @@ class SessionSettings:
     sweep_max: int = 200
     """Sessions looked at in one slice."""
     auto_observe_excluded: Collection[int] = field(default=AUTO_OBSERVE_EXCLUDED)
+
+
+@lru_cache(maxsize=LINK_LISTS_SHARED_MAX)
+def share_links(links: tuple[ObjectLinkEntry, ...]) -> tuple[ObjectLinkEntry, ...]:
+    """Give the one object list that all sessions with an equal one hold: a fleet has a handful of models."""
+    return links
 
 
 def split_endpoint_name(endpoint_name: str) -> tuple[str, str]:
@@ -139,7 +147,7 @@ def new_session(
         binding=registration.binding,
         is_queue_mode=registration.is_queue_mode,
         lwm2m_version=registration.lwm2m_version,
-        links=registration.links,
+        links=share_links(registration.links),
         alternate_path=registration.alternate_path,
         accepted_formats=registration.accepted_formats,
         pending_setup=plan_setup(
@@ -197,7 +205,7 @@ def _replace_links(
             return object_id in objects
         return (object_id, instance_id) in listed or (object_id, instance_id) not in before
 
-    session.links = links
+    session.links = share_links(links)
     session.observations = tuple(
         kept for kept in session.observations if remains(kept.path.object_id, kept.path.instance_id)
     )

@@ -39,6 +39,7 @@ from commandpost.services.registration import (
     is_identity_known,
     is_plain,
     new_session,
+    share_links,
     split_endpoint_name,
 )
 from commandpost.services.session_loads import SessionLoads
@@ -373,7 +374,7 @@ class Sessions:
         What another run of the server wrote may lag behind the truth, so it gets that much slack (design 4). Its
         address is its own only if nobody was heard from there since.
         """
-        session = replace(stored, stored_deadline=stored.deadline)
+        session = replace(stored, stored_deadline=stored.deadline, links=share_links(stored.links))
         if session.start_id != self._start_id:
             session.deadline = Instant(session.deadline + stored_slack_ms(session.lifetime_s))
         if not session.is_online(self._clock.wall_ms()):
