@@ -44,6 +44,10 @@ class ScriptedDevice:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the socket."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; harmless when done twice."""
         self._socket.close()
 
     @property
@@ -97,14 +101,16 @@ class ScriptedDevice:
         self._message_id = (self._message_id + 1) & 0xFFFF
         return self._message_id
 
-    def ask(self, code: int, path: tuple[str, ...], queries: tuple[str, ...] = (), payload: bytes = b"") -> CoapMessage:
-        """Send a confirmable request, repeating it every second, and give its piggy-backed answer."""
+    def make_request(
+        self, code: int, path: tuple[str, ...], queries: tuple[str, ...] = (), payload: bytes = b""
+    ) -> CoapMessage:
+        """Give a confirmable request that was not sent yet."""
         message_id = self.next_message_id()
         options = tuple((int(Option.URI_PATH), part.encode()) for part in path)
         options += tuple((int(Option.URI_QUERY), query.encode()) for query in queries)
         if payload:
             options += ((int(Option.CONTENT_FORMAT), encode_uint(40)),)
-        request = CoapMessage(
+        return CoapMessage(
             type=MessageType.CON,
             code=code,
             message_id=message_id,
@@ -112,6 +118,11 @@ class ScriptedDevice:
             options=options,
             payload=payload,
         )
+
+    def ask(self, code: int, path: tuple[str, ...], queries: tuple[str, ...] = (), payload: bytes = b"") -> CoapMessage:
+        """Send a confirmable request, repeating it every second, and give its piggy-backed answer."""
+        request = self.make_request(code, path, queries, payload)
+        message_id = request.message_id
         for _ in range(20):
             self.send(request)
             answer = self.receive(1.0)
