@@ -1,6 +1,7 @@
 """A store under test, whichever it is: facts one at a time or in a batch, questions, and what tests alone may see."""
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -27,7 +28,7 @@ class AnyStore(BatchStore, StoreReader, Protocol):
     def close(self) -> None: ...
 
 
-class StoreHarness:
+class StoreHarness(ABC):
     """One open store and the shortcuts of its tests."""
 
     def __init__(self, store: AnyStore) -> None:
@@ -58,13 +59,13 @@ class StoreHarness:
         """The questions."""
         return self.store
 
+    @abstractmethod
     def subscribe(self, product_id: ProductId) -> None:
         """Let somebody want a product's events."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outbox(self) -> tuple[OutboxEvent, ...]:
         """What is to be told, in order."""
-        raise NotImplementedError
 
     # --- what most tests begin with
 
