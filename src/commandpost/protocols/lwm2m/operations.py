@@ -242,11 +242,15 @@ def _read(path: ResourcePath, dialect: DeviceDialect) -> PlannedRequest:
 
 
 def _observe(path: ResourcePath, dialect: DeviceDialect) -> PlannedRequest:
+    plain = _request(Code.GET, path, dialect, observe=_OBSERVE_BEGIN)
+    if path.resource_id is not None:
+        # As for a read; and some clients fall silent at an Accept whose number they do not know.
+        return PlannedRequest(purpose=RequestPurpose.OBSERVE, request=plain)
     return PlannedRequest(
         purpose=RequestPurpose.OBSERVE,
         request=_request(Code.GET, path, dialect, observe=_OBSERVE_BEGIN, accept=dialect.tree_format),
         retry_on=Code.NOT_ACCEPTABLE,
-        retry_with=_request(Code.GET, path, dialect, observe=_OBSERVE_BEGIN),
+        retry_with=plain,
     )
 
 

@@ -169,6 +169,14 @@ def test_observe_may_be_answered_with_the_values() -> None:
     assert done.result == values_of(3303, [("/3303/0/5700", ResourceValue(ValueType.FLOAT, 20.5))])
 
 
+def test_observe_of_a_single_resource_asks_for_no_format_and_of_an_instance_for_tlv() -> None:
+    """As a read does: there are clients that never answer an Accept whose number they do not know."""
+    single, whole = first(Observe(path=path_of("/3303/0/5700"))), first(Observe(path=path_of("/3303/0")))
+
+    assert (single.code, single.observe, single.accept) == (Code.GET, 0, None)
+    assert (whole.code, whole.observe, whole.accept) == (Code.GET, 0, 11542)
+
+
 def test_attributes_are_written_before_the_observe() -> None:
     attributes = ObserveAttributes(pmin_s=5, pmax_s=60, greater_than=25.5, less_than=-1.0, step=0.5)
     run = run_of(Observe(path=path_of("/3303/0/5700"), attributes=attributes))
