@@ -17,6 +17,8 @@ from commandpost.stores.batch_store import BatchStore, FactOutcome
 from commandpost.stores.memory import MemoryStore
 from commandpost.stores.rows import event_from_row
 from commandpost.stores.sqlite import Durability, SqliteStore
+from commandpost.stores.sqlite.connection import Connect
+from commandpost.stores.sqlite.connection import connect as connect_plainly
 from tests.conformance import store_builders as build
 
 ResultT = TypeVar("ResultT")
@@ -112,9 +114,11 @@ class MemoryHarness(StoreHarness):
 class SqliteHarness(StoreHarness):
     """SQLite on a file."""
 
-    def __init__(self, path: Path, *, durability: Durability = Durability.OFF) -> None:
+    def __init__(
+        self, path: Path, *, durability: Durability = Durability.OFF, connect: Connect = connect_plainly
+    ) -> None:
         self.path = path
-        super().__init__(SqliteStore(path, durability=durability))
+        super().__init__(SqliteStore(path, durability=durability, connect=connect))
 
     def subscribe(self, product_id: ProductId) -> None:
         self._execute("INSERT INTO subscription (product_id, kinds, created_at) VALUES (?, 255, 0)", product_id)

@@ -16,7 +16,7 @@ from commandpost.stores.errors import StoreBroken
 from commandpost.stores.group_commit import GroupCommit
 from commandpost.stores.sqlite import Durability, SqliteStore
 from tests.conformance import store_builders as build
-from tests.conformance.store_harness import StoreHarness
+from tests.conformance.store_harness import SqliteHarness
 from tests.unit.stores.fakes import EventLog, FakeClock, FakeScheduler, Outcomes
 
 
@@ -32,13 +32,12 @@ class FaultyConnection(sqlite3.Connection):
         return super().execute(sql, parameters)
 
 
-class FaultyHarness(StoreHarness):
+class FaultyHarness(SqliteHarness):
     """A store on a connection that fails on demand."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.connections: list[FaultyConnection] = []
-        super().__init__(SqliteStore(path, durability=Durability.OFF, connect=self._connect))
+        super().__init__(path, connect=self._connect)
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, factory=FaultyConnection)
@@ -76,8 +75,8 @@ def test_a_transaction_that_fails_breaks_the_store_for_good(faulty: FaultyHarnes
     faulty.connection.close()
     reopened = SqliteStore(faulty.path, durability=Durability.OFF)
     try:
-        assert StoreHarness.ask(reopened.find_command(build.command_id(1))) is None
-        assert StoreHarness.ask(reopened.find_command(build.command_id(2))) is None
+        assert SqliteHarness.ask(reopened.find_command(build.command_id(1))) is None
+        assert SqliteHarness.ask(reopened.find_command(build.command_id(2))) is None
     finally:
         reopened.close()
 
