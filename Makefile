@@ -70,5 +70,5 @@ demo: $(STAMP) ## a server, a simulated device and a command, in one go
 	$(BIN)/commandpost demo
 
 clean: ## remove what the verbs above have made
-	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist .hypothesis .import_linter_cache .interop .mypy_cache .pytest_cache .ruff_cache
 	find src tests $(wildcard benchmarks) $(wildcard tools) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
+from tests.acceptance.processes import clean_environment
+
 MASTER_KEY = "acceptance-master-key-0001"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -89,7 +91,7 @@ class ServerProcess:
             *self.arguments,
         ]
         environment = {
-            **os.environ,
+            **clean_environment(),
             "COMMANDPOST_MASTER_KEY": self.master_key,
             **self.environment,
             **(extra_environment or {}),
