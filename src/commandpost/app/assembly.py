@@ -198,6 +198,7 @@ def _coap_settings(settings: Settings) -> CoapSettings:
         ack_timeout_s=settings.coap.ack_timeout_s,
         ack_random_factor=settings.coap.ack_random_factor,
         block_bytes=settings.coap.block_bytes,
+        has_strict_execute_arguments=settings.lwm2m.strict_execute_arguments,
         receive_buffer_bytes=settings.coap.receive_buffer_bytes,
     )
 

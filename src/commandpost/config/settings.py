@@ -116,6 +116,10 @@ class Lwm2mSettings:
     cached_before_setup: bool = field(
         default=False, metadata=means(TRUTH, "whether cached commands go before the setup")
     )
+    strict_execute_arguments: bool = field(
+        default=False,
+        metadata=means(TRUTH, "whether arguments of an Execute are wrapped as 0='…' for clients of the strict grammar"),
+    )
     models_dir: Path | None = field(
         default=None, metadata=means(PATH, "object definitions of one's own, beside the built-in ones")
     )
