@@ -22,6 +22,7 @@ IMEI, IMSI = "869999000000031", "460000000000031"
 OBJECTS = b'</>;rt="oma.lwm2m",</3200/0>,</3308/0>'
 NOT_FOUND = 0x84
 SUCCESS = 5
+CANCELLED = 2
 TEXT = (int(Option.CONTENT_FORMAT), b"")
 OBSERVED = (int(Option.OBSERVE), b"\x02")
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -330,6 +331,76 @@ def test_a_cached_read_may_hold_its_parameters_in_a_body(shared_server: ServerPr
 
     assert [each["cmd_uuid"] for each in shared_server.history(imei)] == [uuid]
     assert cancelled["errno"] == 0
+
+
+def test_a_fork_of_the_java_sdk_runs_every_cached_call(tmp_path: Path) -> None:
+    """OfflineRead, -Write, -Execute, history, detail and cancel, `imei` in every URL, on one kept-alive connection."""
+    terms = "valid_time=2020-01-01T00:00:00&expired_time=2037-01-01T00:00:00&retry=3"
+    common = f"imei={IMEI}&obj_id=3308&obj_inst_id=0"
+    values, arguments = b'{"data":[{"res_id":5900,"val":23.5}]}', b'{"args":"ping"}'
+    with running(tmp_path) as server, connect(server.http) as connection:
+        server.create_device(IMEI, IMSI)
+
+        def submit(method: str, target: str, body: bytes = b"") -> str:
+            uuid = connection.ask(okhttp(method, target, server, body), body).data()["uuid"]
+            assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid)
+            return str(uuid)
+
+        with registered(server) as device:
+            submitted = [
+                submit("GET", f"/nbiot/offline?{common}&res_id=5900&{terms}"),
+                submit("POST", f"/nbiot/offline?{common}&mode=2&{terms}", values),
+                submit("POST", f"/nbiot/execute/offline?{common}&res_id=5523&{terms}", arguments),
+                submit("GET", f"/nbiot/offline?{common}&{terms}"),
+            ]
+            cancel = okhttp("PUT", f"/nbiot/offline/cancel/{submitted[3]}?imei={IMEI}", server, b"{}")
+            assert connection.ask(cancel, b"{}").envelope() == {"errno": 0, "error": "succ"}
+            device.update()
+            seen = []
+            for code, payload, options in ((CONTENT, b"21.5", (TEXT,)), (CHANGED, b"", ()), (CHANGED, b"", ())):
+                request = device.receive_request()
+                seen.append((request.code, request.uri_path))
+                device.answer(request, code, payload, options)
+            server.wait_for_status(IMEI, submitted[2], SUCCESS)
+
+        period = "start=2020-01-01T00:00:00&end=2037-01-01T00:00:00&page=1&per_page=10&sort=ASC"
+        listed = connection.ask(okhttp("GET", f"/nbiot/offline/history?imei={IMEI}&{period}", server)).data()
+        details = [
+            connection.ask(okhttp("GET", f"/nbiot/offline/history/{uuid}?imei={IMEI}", server)).data()
+            for uuid in submitted
+        ]
+
+    path = ("3308", "0")
+    assert seen == [(GET, (*path, "5900")), (POST, path), (POST, (*path, "5523"))]
+    assert [item["cmd_uuid"] for item in listed["items"]] == submitted
+    assert listed["total_count"] == 4
+    assert [detail["type"] for detail in details] == ["READ", "WRITE", "EXECUTE", "READ"]
+    assert [detail["send_status"] for detail in details] == [SUCCESS, SUCCESS, SUCCESS, CANCELLED]
+    assert details[0]["cmd_result"]["data"] == [{"obj_inst_id": 0, "res": [{"res_id": 5900, "val": 21.5}]}]
+    assert (details[1]["content"], details[2]["content"]) == (json.loads(values), json.loads(arguments))
+    assert "cmd_result" not in details[3]
+
+
+def test_capitals_of_the_translated_pages_are_read(shared_server: ServerProcess) -> None:
+    """`IMEI`, `Obj_id`, `Res_id`, `Mode` in the query; `Data`, `Res_id`, `Val` and `Args` in the body."""
+    imei = "869999000000049"
+    shared_server.create_device(imei, "460000000000049")
+    key = f"Host: x\napi-key: {MASTER_KEY}\nContent-Type: application/json"
+    common = f"IMEI={imei}&Obj_id=3308&Obj_inst_id=0&Expired_time=2037-01-01T00:00:00&Timeout=30"
+    write, execute = b'{"Data":[{"Res_id":5900,"Val":7}]}', b'{"Args":"1"}'
+    with connect(shared_server.http) as connection:
+        uuids = [
+            connection.ask(with_length(f"{line} HTTP/1.1\n{key}", body), body).data()["uuid"]
+            for line, body in (
+                (f"GET /nbiot/offline?{common}&Res_id=5900", b""),
+                (f"POST /nbiot/offline?{common}&Mode=2", write),
+                (f"POST /nbiot/execute/offline?{common}&Res_id=5523", execute),
+            )
+        ]
+        detail = connection.ask(f"GET /nbiot/offline/history/{uuids[1]}?Imei={imei} HTTP/1.1\n{key}").data()
+
+    assert [item["type"] for item in shared_server.history(imei)] == ["READ", "WRITE", "EXECUTE"]
+    assert (detail["args"]["mode"], detail["args"]["timeout"], detail["args"]["obj_id"]) == (2, 30, 3308)
 
 
 # --- HTTP itself ------------------------------------------------------------------------------------------------------
