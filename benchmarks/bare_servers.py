@@ -1,12 +1,12 @@
-"""The bare limits as processes of their own: an ASGI handler that does nothing, a UDP echo.
+"""The bare limits as processes of their own: an ASGI handler that does nothing, a UDP echo, a TCP echo.
 
-`python -m benchmarks.bare_servers asgi|udp` prints `ready HOST:PORT` and serves until it is ended.
+`python -m benchmarks.bare_servers asgi|udp|tcp` prints `ready HOST:PORT` and serves until it is ended.
 """
 
 import asyncio
 import socket
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -56,6 +56,26 @@ async def serve_udp() -> None:
     await asyncio.Event().wait()
 
 
+class Echo(asyncio.Protocol):
+    """Sends back what comes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast, because uvloop's transports are asyncio's by shape only.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+
+async def serve_tcp() -> None:
+    """Send every byte of every stream back."""
+    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
+    print(f"ready 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+SERVERS = {"asgi": serve_asgi, "udp": serve_udp, "tcp": serve_tcp}
+
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve_udp() if sys.argv[1] == "udp" else serve_asgi())
+        runner.run(SERVERS[sys.argv[1]]())

@@ -16,6 +16,7 @@ from benchmarks.database import accept, fill, make_devices, new_command
 from benchmarks.figures import Comparison, Figure, in_turn, percentile
 from benchmarks.http_load import HttpLoad, load, request_bytes
 from benchmarks.processes import address_of, python_process, resident_bytes
+from benchmarks.streams import STREAM_RUNS, StreamScale
 from benchmarks.udp_load import Devices, answer_to, imei_of, register_frame, update_frame
 from commandpost.app import SystemClock, SystemIds
 from commandpost.domain.facts import Fact
@@ -41,6 +42,16 @@ class Scale:
     registrations: int = 2_000
     rounds: int = 5
     resident: int = 10_000
+
+    @property
+    def streams(self) -> StreamScale:
+        """The same for the benchmarks of MQTT."""
+        return StreamScale(
+            payloads=self.requests,
+            messages_each=self.requests // 8,
+            connections=self.resident,
+            rounds=self.rounds,
+        )
 
 
 @contextmanager
@@ -359,6 +370,12 @@ def memory(directory: Path, scale: Scale) -> Iterator[Comparison]:
     )
 
 
+def _with_streams(
+    run: Callable[[Path, StreamScale], Iterator[Comparison]],
+) -> Callable[[Path, Scale], Iterator[Comparison]]:
+    return lambda directory, scale: run(directory, scale.streams)
+
+
 RUNS: dict[str, Callable[[Path, Scale], Iterator[Comparison]]] = {
     "accepts": accepts,
     "store": store_batches,
@@ -366,4 +383,5 @@ RUNS: dict[str, Callable[[Path, Scale], Iterator[Comparison]]] = {
     "uplinks": registrations,
     "wake": wake_to_wire,
     "memory": memory,
+    **{name: _with_streams(run) for name, run in STREAM_RUNS.items()},
 }

@@ -144,10 +144,11 @@ class Devices:
 
 
 def main() -> None:
-    """`python -m benchmarks.udp_load HOST PORT COUNT`: register so many devices, then answer until stdin closes."""
+    """`python -m benchmarks.udp_load HOST PORT COUNT [FIRST]`: register devices, then answer until stdin closes."""
     host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    first = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     devices = Devices((host, port), count)
-    devices.exchange([[register_frame(imei_of(n), 0x100 + n % 0x1000)] for n in range(count)])
+    devices.exchange([[register_frame(imei_of(first + n), 0x100 + n % 0x1000)] for n in range(count)])
     print("ready", flush=True)
     devices.answer_for(lambda: bool(select.select([sys.stdin], [], [], 0)[0]))
 

@@ -49,7 +49,8 @@ def test_products_are_created_listed_and_changed(data_dir: str) -> None:
     created = run_json("product", "create", "水表", "--imei-rule", "strict", "--data-dir", data_dir)
     changed = run_json(
         "product", "set", created["id"], "--name", "meters", "--auto-discover", "--allow-imei-only",
-        "--execute-delivery", "at_most_once", "--data-dir", data_dir,
+        "--execute-delivery", "at_most_once", "--device-security", "nosec+auth_code",
+        "--bootstrap-uri", "coap://192.0.2.1:5683", "--data-dir", data_dir,
     )  # fmt: skip
     listed = run_json("product", "list", "--data-dir", data_dir)
 
@@ -60,6 +61,8 @@ def test_products_are_created_listed_and_changed(data_dir: str) -> None:
     assert changed["imei_rule"] == "strict"
     assert changed["allow_imei_only"] is True
     assert changed["execute_delivery"] == "at_most_once"
+    assert changed["device_security"] == "nosec+auth_code"
+    assert (changed["bootstrap_uri"], changed["bootstrap_secure_uri"]) == ("coap://192.0.2.1:5683", None)
     assert [product["id"] for product in listed] == [first["id"], created["id"]]
     assert changed in listed
 
@@ -165,7 +168,7 @@ def test_doctor_finds_nothing_wrong(data_dir: str) -> None:
     names = [check["name"] for check in answer["checks"]]
     assert names == [
         "http port", "coap port", "data directory", "server", "disk", "fsync", "receive buffer", "open files", "clock",
-        "limits",
+        "limits", "exposure",
     ]  # fmt: skip
     assert answer["ok"] is True
     assert all(check["state"] == "ok" or check["advice"] for check in answer["checks"])

@@ -9,6 +9,10 @@ from commandpost.cli.demo.narrator import DemoFailed, check_equal, check_errno
 from tests.acceptance.processes import run_cli
 
 DEMO_S = 100.0  # it takes a quarter of that
+HERE = r"127\.0\.0\.1:\d+"
+READY = rf"server: ready http={HERE} coap={HERE} mqtt={HERE} edp={HERE}"
+CREATED = r'< \{"errno":0,"error":"succ","data":\{"status":1,"desc":"Command Created"\}\}'
+TWO_POINTS = r'< .*"id":"temperature","datapoints":\[\{[^{]*\},\{[^{]*\}\].*'
 
 
 def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
@@ -18,14 +22,32 @@ def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
     assert done.stderr == ""
     lines = [line.strip() for line in done.stdout.splitlines()]
     order = [
-        r"server: ready http=127\.0\.0\.1:\d+ coap=127\.0\.0\.1:\d+",
+        READY,
         r"lamp: write /3311/0/5850 = true",
         r'< \{"errno":0,"error":"succ","data":\[\{"obj_inst_id":0,"res":\[\{"res_id":5850,"val":true\}\]\}\]\}',
+        r"pump: heard 'ping' over MQTT",
+        r"< ok: ping",
+        r"gauge: heard 'ping' over EDP",
+        r"< ok: ping",
+        r"> POST /cmds\?device_id=4&qos=1&timeout=3600  later",
+        r"> POST /cmds\?device_id=5&qos=1&timeout=3600  later",
+        CREATED,
+        CREATED,
         r"history: write: waiting",
         r"history: execute: waiting",
         r"server: process \d+ ended with -9",
-        r"server: ready http=127\.0\.0\.1:\d+ coap=127\.0\.0\.1:\d+",
+        READY,
+        CREATED,
+        CREATED,
         r"history: regretted: cancelled",
+        r"pump: heard 'later' over MQTT",
+        r"< ok: later",
+        r"gauge: heard 'later' over EDP",
+        r"< ok: later",
+        r"> GET /devices/4/datapoints\?datastream_id=temperature.*",
+        TWO_POINTS,
+        r"> GET /devices/5/datapoints\?datastream_id=temperature.*",
+        TWO_POINTS,
         r"history: short-lived: expired",
         r"meter: write /3306/0/5851 = 42",
         r"meter: execute /3303/0/5605",
@@ -34,6 +56,8 @@ def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
         r"valve: was asked twice, .*",
         r"history: unanswered: failed",
         r"write +WRITE +success \(SUCCESS\)",
+        r"pump +MQTT +2 payloads, 2 answers",
+        r"gauge +EDP +2 payloads, 2 answers",
         r"All of it was checked: done\.",
     ]
     at = 0

@@ -185,7 +185,7 @@ class Audit:
                 del self._open[device_id]
 
     def _note_register(self, registration: RegisterRequest) -> None:
-        device_id = self.device_of_imei.get(registration.endpoint_name.partition(";")[0])
+        device_id = self.device_of_imei.get((registration.endpoint_name or "").partition(";")[0])
         if device_id is not None:
             self._registered_ms[device_id] = self._clock.wall_ms()
             self._open.pop(device_id, None)

@@ -32,6 +32,7 @@ from commandpost.stores.sqlite.store import SqliteStore
 from commandpost.stores.write_queue import WriterLimits
 from tests.acceptance.virtual_audit import Audit
 from tests.fakes.ids import TellTale
+from tests.fakes.push import NobodyToTell
 
 FAULTS = ("duty_failed", "store_callback_failed", "write_failed", "task_failed", "background_failed")
 """Events that no run may tell, whatever devices and the network do."""
@@ -142,6 +143,8 @@ class ServerRun:
                 reader=self.store,
                 link=self,
                 random=random,
+                random_bytes=random.randbytes,
+                sender=NobodyToTell(),
                 events=self.events,
                 start_id=StartId(number),
                 object_model=object_model(),

@@ -1,6 +1,7 @@
 """Records and facts for tests of stores; every field has a default, tests show only what matters."""
 
 from dataclasses import replace
+from typing import Any
 
 from commandpost.domain.command import Answer, Attempt, AttemptEnd, Command, CommandMode, Outcome, Trigger
 from commandpost.domain.device import Device, KeyKind, Product, SealedKey
@@ -8,6 +9,7 @@ from commandpost.domain.facts import AcceptCommand, Claim
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId, StartId, shape_command_id
 from commandpost.domain.instant import Instant
 from commandpost.domain.operation import Read
+from commandpost.domain.push import Subscription
 from commandpost.domain.resource import (
     ObjectInstance,
     ObjectValues,
@@ -23,6 +25,12 @@ T0 = Instant(1_700_000_000_000)
 WAITING_MAX = 10
 START = StartId(7)
 TEMPERATURE = ResourcePath(object_id=3303, instance_id=0, resource_id=5700)
+
+
+def subscription(product_id: ProductId, **changes: Any) -> Subscription:  # Any: fields by keyword
+    """Somebody who wants every kind of a product's events."""
+    plain = Subscription(product_id=product_id, url="http://192.0.2.7/in", sealed_token=b"sealed token", created_at=T0)
+    return replace(plain, **changes)
 
 
 def at(offset_ms: int) -> Instant:

@@ -3,28 +3,49 @@
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from commandpost.domain.audit import AuditReader
 from commandpost.domain.command import Command
+from commandpost.domain.data_ports import DataReader
 from commandpost.domain.device import Device
+from commandpost.domain.dtls_association import AssociationReader
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.events import OutboxEvent
 from commandpost.domain.facts import Accepted, CreateDevice, CreateProduct, Fact, StartSession
 from commandpost.domain.ids import ProductId
+from commandpost.domain.payload_facts import StartConnection
+from commandpost.domain.payload_ports import DeviceKeyReader, PayloadReader
 from commandpost.domain.ports import StoreReader
+from commandpost.domain.push_facts import AddSubscription
+from commandpost.domain.push_ports import PushReader
+from commandpost.domain.topic_ports import TopicReader
 from commandpost.stores.batch_store import BatchStore, FactOutcome
 from commandpost.stores.memory import MemoryStore
-from commandpost.stores.rows import event_from_row
+from commandpost.stores.push_rows import event_from_row
 from commandpost.stores.sqlite import Durability, SqliteStore
 from commandpost.stores.sqlite.connection import Connect
 from commandpost.stores.sqlite.connection import connect as connect_plainly
+from tests.conformance import payload_builders as payloads
 from tests.conformance import store_builders as build
 
 ResultT = TypeVar("ResultT")
 
 
-class AnyStore(BatchStore, StoreReader, Protocol):
+class AnyStore(
+    BatchStore,
+    StoreReader,
+    PayloadReader,
+    DeviceKeyReader,
+    DataReader,
+    TopicReader,
+    PushReader,
+    AuditReader,
+    AssociationReader,
+    Protocol,
+):
     """What every store is."""
 
     def close(self) -> None: ...
@@ -57,7 +78,7 @@ class StoreHarness(ABC):
         raise AssertionError("the reader waited for something")
 
     @property
-    def reader(self) -> StoreReader:
+    def reader(self) -> AnyStore:
         """The questions."""
         return self.store
 
@@ -90,6 +111,19 @@ class StoreHarness(ABC):
         assert self.apply(StartSession(session=build.session(device))) == 1
         return device
 
+    def make_connecting_device(self, product_id: ProductId | None = None, sn: str = "sn-1") -> Device:
+        """An MQTT device, of a product of its own if none is given."""
+        of_product = self.make_product() if product_id is None else product_id
+        created = self.apply(CreateDevice(device=replace(build.device(of_product, None), auth_info=f'"{sn}"')))
+        assert isinstance(created, Device)
+        return created
+
+    def make_connected_device(self, product_id: ProductId | None = None, sn: str = "sn-1") -> Device:
+        """An MQTT device that has connected once."""
+        device = self.make_connecting_device(product_id, sn)
+        assert self.apply(StartConnection(connection=payloads.connection(device))) == 1
+        return device
+
     def accept(self, device: Device, number: int, **offsets: int) -> Command:
         """A command that waits."""
         accepted = self.apply(build.accept(device, number, **offsets))
@@ -105,10 +139,10 @@ class MemoryHarness(StoreHarness):
         super().__init__(self.memory)
 
     def subscribe(self, product_id: ProductId) -> None:
-        self.memory.state.subscribed[product_id] = None
+        self.apply(AddSubscription(subscription=build.subscription(product_id), subscriptions_max=16))
 
     def outbox(self) -> tuple[OutboxEvent, ...]:
-        return tuple(self.memory.state.outbox)
+        return tuple(self.memory.state.push.events.values())
 
 
 class SqliteHarness(StoreHarness):
@@ -121,11 +155,10 @@ class SqliteHarness(StoreHarness):
         super().__init__(SqliteStore(path, durability=durability, connect=connect))
 
     def subscribe(self, product_id: ProductId) -> None:
-        self._execute("INSERT INTO subscription (product_id, kinds, created_at) VALUES (?, 255, 0)", product_id)
+        self.apply(AddSubscription(subscription=build.subscription(product_id), subscriptions_max=16))
 
     def outbox(self) -> tuple[OutboxEvent, ...]:
-        columns = "seq, product_id, device_id, kind, at, command_id, is_online"
-        return tuple(event_from_row(row) for row in self._execute(f"SELECT {columns} FROM outbox ORDER BY seq"))
+        return tuple(event_from_row(row) for row in self._execute("SELECT * FROM outbox ORDER BY seq"))
 
     def _execute(self, sql: str, *arguments: object) -> list[Any]:
         connection = sqlite3.connect(self.path, isolation_level=None)

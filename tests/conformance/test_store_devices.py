@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from commandpost.domain.command import DeliveryPolicy
-from commandpost.domain.device import Device, DeviceFilter, GeoLocation, ImeiRule, KeyKind
+from commandpost.domain.device import Device, DeviceFilter, DeviceSecurity, GeoLocation, ImeiRule, KeyKind
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import (
     AddObservation,
+    ChangeDeviceKeys,
     CreateDevice,
     CreateProduct,
     DeleteDevice,
@@ -16,6 +17,7 @@ from commandpost.domain.facts import (
     ExpireDue,
     KeepIdentity,
     KeepResources,
+    KeysNotChanged,
     LateAnswer,
     NotCreated,
     RecordLateAnswer,
@@ -42,6 +44,9 @@ class TestProducts:
             imei_rule=ImeiRule.STRICT,
             allow_imei_only=True,
             execute_delivery=DeliveryPolicy.AT_MOST_ONCE,
+            device_security=DeviceSecurity.NOSEC_AUTH_CODE,
+            bootstrap_uri="coap://192.0.2.1:5683",
+            bootstrap_secure_uri="coaps://192.0.2.1:5684",
         )
         master, access = build.key(MASTER, index=b"m" * 32, product_id=99), build.key(ACCESS, index=b"a" * 32)
 
@@ -114,6 +119,8 @@ class TestCreateDevice:
             other='{"a":1}',
             sealed_auth_code=b"\x00code",
             sealed_psk=b"\x00psk",
+            sealed_bootstrap_psk=b"\x00bs",
+            psk_identity="roof",
         )
 
         created = store.apply(CreateDevice(device=given))
@@ -121,6 +128,21 @@ class TestCreateDevice:
         assert created == replace(given, id=DeviceId(1))
         assert store.ask(store.reader.find_device(DeviceId(1))) == created
         assert store.ask(store.reader.find_device_by_imei("860000000000001")) == created
+
+    def test_a_dtls_identity_is_taken_platform_wide(self, store: StoreHarness) -> None:
+        """By itself, and by the IMEI it would name; neither way round may a device stand in another's light."""
+        store.apply(CreateDevice(device=replace(build.device(store.make_product()), psk_identity="roof;1")))
+        other = store.make_product("other")
+        second = build.device(other, "860000000000002")
+
+        for identity in ("roof;1", "860000000000001", "860000000000001;46"):
+            created = store.apply(CreateDevice(device=replace(second, psk_identity=identity)))
+            assert created is NotCreated.PSK_IDENTITY_TAKEN
+        assert store.apply(CreateDevice(device=build.device(other, "roof"))) is NotCreated.PSK_IDENTITY_TAKEN
+        for imei in ("roo", "roof1"):
+            assert isinstance(store.apply(CreateDevice(device=build.device(other, imei))), Device)
+        own = replace(second, psk_identity="860000000000002")
+        assert isinstance(store.apply(CreateDevice(device=own)), Device)
 
     def test_an_imei_is_taken_platform_wide(self, store: StoreHarness) -> None:
         store.make_device()
@@ -158,6 +180,53 @@ class TestCreateDevice:
 
         with pytest.raises(StoreUnavailable):
             store.apply(CreateDevice(device=build.device(device.product_id, "b", device_id=device.id)))
+
+
+class TestChangeDeviceKeys:
+    def test_what_is_given_is_changed_and_the_rest_stays(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        keys = ChangeDeviceKeys(product_id=device.product_id, device_id=device.id, sealed_psk=b"a", psk_identity="roof")
+        store.apply(keys)
+
+        changed = store.apply(replace(keys, sealed_psk=None, psk_identity=None, sealed_bootstrap_psk=b"b"))
+
+        expected = replace(device, sealed_psk=b"a", sealed_bootstrap_psk=b"b", psk_identity="roof")
+        assert changed == expected
+        assert store.ask(store.reader.find_device(device.id)) == expected
+        assert store.ask(store.reader.find_device_by_psk_identity("roof")) == expected
+        assert store.ask(store.reader.find_device_by_psk_identity("Roof")) is None
+
+    def test_an_update_of_the_device_leaves_them_alone(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        store.apply(ChangeDeviceKeys(product_id=device.product_id, device_id=device.id, sealed_psk=b"a"))
+
+        updated = store.apply(UpdateDevice(device=replace(device, title="new", sealed_psk=b"old", psk_identity="x")))
+
+        assert updated == replace(device, title="new", sealed_psk=b"a")
+
+    def test_an_identity_of_another_device_is_refused(self, store: StoreHarness) -> None:
+        first = store.make_device()
+        second = store.make_device(store.make_product("other"), imei="860000000000002")
+        store.apply(ChangeDeviceKeys(product_id=first.product_id, device_id=first.id, psk_identity="roof"))
+        mine = ChangeDeviceKeys(product_id=second.product_id, device_id=second.id, sealed_psk=b"a")
+
+        for identity in ("roof", "860000000000001", "860000000000001;46"):
+            refused = store.apply(replace(mine, psk_identity=identity))
+            assert refused is KeysNotChanged.PSK_IDENTITY_TAKEN
+        assert store.ask(store.reader.find_device(second.id)) == second
+        again = ChangeDeviceKeys(product_id=first.product_id, device_id=first.id, psk_identity="roof")
+        assert isinstance(store.apply(again), Device)
+
+    def test_another_products_device_does_not_exist(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        other = store.make_product("other")
+
+        for fact in (
+            ChangeDeviceKeys(product_id=other, device_id=device.id, sealed_psk=b"a"),
+            ChangeDeviceKeys(product_id=device.product_id, device_id=DeviceId(99), sealed_psk=b"a"),
+        ):
+            assert store.apply(fact) is KeysNotChanged.DEVICE_GONE
+        assert store.ask(store.reader.find_device(device.id)) == device
 
 
 class TestUpdateDevice:

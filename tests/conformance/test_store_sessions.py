@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from commandpost.domain.device import Device
+from commandpost.domain.device import Device, KeyLabel
 from commandpost.domain.events import EventKind
 from commandpost.domain.facts import (
     AddObservation,
@@ -92,6 +92,13 @@ class TestStart:
         store.apply(DeleteDevice(product_id=device.product_id, device_id=device.id))
 
         assert store.apply(StartSession(session=build.session(device))) is None
+
+    def test_the_key_it_was_registered_with_reads_back(self, store: StoreHarness) -> None:
+        device = store.make_device()
+
+        for label in (KeyLabel.ACCESS, KeyLabel.BOOTSTRAP, None):
+            store.apply(StartSession(session=replace(build.session(device), identity_label=label)))
+            assert found(store, device).identity_label is label
 
     def test_the_first_registration_activates_and_each_resets_the_setup(self, store: StoreHarness) -> None:
         device = store.make_device()

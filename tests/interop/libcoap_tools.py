@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +50,9 @@ class ClientRun:
         return self.received[-1]
 
 
-def coap_client(method: str, uri: str, *options: str) -> ClientRun:
-    """Make a request with libcoap's client."""
-    command = [require_program(CLIENTS, PACKAGE), "-v", "7", "-B", str(RESPONSE_WAIT_S), "-m", method, *options, uri]
+def coap_client(method: str, uri: str, *options: str, programs: Sequence[str] = CLIENTS) -> ClientRun:
+    """Make a request with libcoap's client, the first of these builds that is there."""
+    command = [require_program(programs, PACKAGE), "-v", "7", "-B", str(RESPONSE_WAIT_S), "-m", method, *options, uri]
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", timeout=PROCESS_TIMEOUT_S, check=False
     )

@@ -206,7 +206,7 @@ def test_commands_leave_as_the_reference_shows_them(server: ServerProcess, devic
         pytest.param("40 00 77 77", RST_7777, id="ping"),
         pytest.param("40 01 77 77 FF", RST_7777, id="malformed CON"),
         pytest.param("40 01 77 77 B1 78", bytes.fromhex("60 84 77 77"), id="CON request to nowhere"),
-        pytest.param("40 02 77 77 B2 62 73", bytes.fromhex("60 84 77 77"), id="bootstrap is not served"),
+        pytest.param("40 02 77 77 B2 62 73", bytes.fromhex("60 80 77 77"), id="bootstrap without ep"),
         pytest.param("40 02 77 77 B2 72 64", bytes.fromhex("60 80 77 77"), id="register without ep"),
         pytest.param("40 01 77 77 91 00", bytes.fromhex("60 82 77 77"), id="unknown critical option"),
     ],

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from commandpost.domain.session import Remote
-from commandpost.southbound.coap_udp import DATAGRAM_BYTES_MAX, DRAIN_MAX, CoapUdpLink, CoapUdpLinks
+from commandpost.southbound.coap_links import CoapLinks
+from commandpost.southbound.coap_udp import DATAGRAM_BYTES_MAX, DRAIN_MAX, CoapUdpLink
 from commandpost.southbound.remote import decode_remote, encode_remote, listener_of
 
 WAIT_S = 10.0
@@ -166,7 +167,7 @@ def test_answers_leave_from_the_listener_that_heard_the_peer() -> None:
 
     async def scenario() -> None:
         async with bound(listener=0) as first, bound(listener=1) as second:
-            links = CoapUdpLinks([first, second])
+            links = CoapLinks([first, second])
             inbox = Inbox()
             links.listen(inbox.take)
             with peer() as device:

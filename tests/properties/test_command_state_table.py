@@ -1,15 +1,17 @@
 """Every (state, event) pair, and what no sequence of events can bring about."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commandpost.domain.command import Answer, AttemptEnd, Command, CommandState, Outcome
+from commandpost.domain.command import Answer, AttemptEnd, Command, CommandState, Outcome, Transport
 from commandpost.domain.command_state import (
     TRANSITIONS,
+    AnsweredLate,
     Cancelled,
     Claimed,
     CommandEvent,
@@ -25,6 +27,7 @@ from commandpost.domain.command_state import (
 from commandpost.domain.errors import IllegalTransition
 from commandpost.domain.ids import AttemptId
 from commandpost.domain.instant import Instant
+from commandpost.domain.operation import Deliver
 from tests.unit.domain.builders import NOW, a_command, in_state
 
 AT: Final = Instant(NOW + 5_000)
@@ -40,6 +43,7 @@ EVENTS: Final[dict[type[CommandEvent], Callable[[AttemptEnd], CommandEvent]]] = 
     FailedForNow: lambda end: FailedForNow(at=AT, end=end),
     FailedForGood: lambda end: FailedForGood(at=AT, end=end),
     FailedTooLate: lambda end: FailedTooLate(at=AT, end=end),
+    AnsweredLate: lambda _: AnsweredLate(at=AT, end=ANSWERED),
     Refused: lambda _: Refused(at=AT),
     WindowClosed: lambda _: WindowClosed(at=AT),
     Cancelled: lambda _: Cancelled(at=AT),
@@ -88,7 +92,8 @@ def test_every_pair_does_what_the_design_says(state: CommandState, kind: type[Co
         with pytest.raises(IllegalTransition) as raised:
             advance(command, event)
         assert raised.value.state is state
-        assert (state, kind) not in TRANSITIONS
+        # A late reply is in the table for payloads only; what holds for those stands below.
+        assert (state, kind) not in TRANSITIONS or kind is AnsweredLate
         return
     after = advance(command, event)
     assert after.state is expected
@@ -113,6 +118,50 @@ def test_without_limit_nothing_is_used_up() -> None:
     """`/cmds` qos 1."""
     command = advance(a_command(retry=None), Claimed(at=AT, attempt_id=ATTEMPT))
     assert advance(command, FailedForNow(at=AT, end=SILENT)).remaining is None
+
+
+# --- replies to payloads that come after the end of their attempt ----------------------------------------------------
+
+
+def _payload(*, retry: int | None) -> Command:
+    return replace(a_command(retry=retry), operation=Deliver(payload=b"on", qos=1, kind=0), transport=Transport.MQTT)
+
+
+def _given_up() -> Command:
+    sent = advance(_payload(retry=0), Claimed(at=AT, attempt_id=ATTEMPT))
+    return advance(sent, FailedForGood(at=AT, end=SILENT))
+
+
+def test_a_payload_given_up_for_silence_succeeds_when_the_reply_comes_after_all() -> None:
+    """P7's one exception: status 5 becomes 4."""
+    after = advance(_given_up(), AnsweredLate(at=AT, end=ANSWERED))
+
+    assert (after.state, after.outcome, after.answered_at) == (CommandState.SUCCEEDED, Outcome.SUCCESS, AT)
+
+
+def test_a_payload_that_waits_to_go_out_again_succeeds_when_the_reply_comes() -> None:
+    """The device has it: it is not sent again."""
+    sent = advance(_payload(retry=None), Claimed(at=AT, attempt_id=ATTEMPT))
+    waiting = advance(sent, FailedForNow(at=AT, end=SILENT))
+
+    assert advance(waiting, AnsweredLate(at=AT, end=ANSWERED)).state is CommandState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        _payload(retry=0),
+        replace(_given_up(), outcome=Outcome.OFFLINE),
+        replace(_given_up(), outcome=Outcome.RESP_ERROR),
+        replace(_given_up(), expires_at=AT),
+        replace(_given_up(), operation=a_command().operation, transport=Transport.LWM2M),
+    ],
+    ids=["never sent", "not delivered", "answered too large", "validity over", "LwM2M"],
+)
+def test_no_other_command_takes_a_late_reply(command: Command) -> None:
+    """P7."""
+    with pytest.raises(IllegalTransition):
+        advance(command, AnsweredLate(at=AT, end=ANSWERED))
 
 
 def test_first_success_uses_no_retry_up() -> None:

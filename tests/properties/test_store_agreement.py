@@ -9,15 +9,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commandpost.domain.command import CommandMode, CommandState, Outcome, Transport, Trigger
+from commandpost.domain.command import CommandMode, CommandState, Outcome, Trigger
 from commandpost.domain.command_state import AttemptEvent, FailedForGood, FailedForNow, FailedTooLate, Succeeded
-from commandpost.domain.device import DeviceFilter, KeyKind
+from commandpost.domain.device import DeviceFilter, KeyKind, KeyLabel
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.facts import (
     AcceptCommand,
     AddObservation,
     CancelAll,
     CancelCommand,
+    ChangeDeviceKeys,
     ChangeSession,
     Claim,
     CreateDevice,
@@ -32,6 +33,7 @@ from commandpost.domain.facts import (
     KeepResources,
     KeepSetup,
     PruneCommands,
+    PruneOldKeys,
     RecordInstant,
     RecordLateAnswer,
     RefuseCommand,
@@ -42,16 +44,34 @@ from commandpost.domain.facts import (
     UpdateProduct,
     WaitingFor,
 )
-from commandpost.domain.ids import AttemptId, DeviceId, ProductId
+from commandpost.domain.ids import AttemptId, DeviceId, ProductId, StartId
 from commandpost.domain.operation import Discover, Read
+from commandpost.domain.payload_facts import (
+    ConfirmDelivery,
+    EndConnection,
+    EndFormerAttempts,
+    EndStaleConnections,
+    NoteHeard,
+    ReplyToPayload,
+    StartConnection,
+)
+from commandpost.domain.payload_ports import PayloadFilter
 from commandpost.domain.ports import HistoryFilter, Page
 from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ResourcePath
 from commandpost.domain.session import Remote, SetupKind, SetupStep
+from tests.conformance import payload_builders as payloads
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import MemoryHarness, SqliteHarness, StoreHarness
 
 NUMBERS = range(1, 9)
 """Commands and attempts; few, so that facts meet."""
+
+STANDS = (
+    (CommandState.WAITING, None),
+    (CommandState.EXPIRED, Outcome.TIME_OUT),
+    (CommandState.FAILED, Outcome.TIME_OUT),
+    (CommandState.SUCCEEDED, Outcome.SUCCESS),
+)
 
 device_ids = st.sampled_from([DeviceId(number) for number in (1, 2, 3)])
 product_ids = st.sampled_from([ProductId(number) for number in (1, 2)])
@@ -85,8 +105,26 @@ def commands(draw: st.DrawFn) -> Any:
     command = build.command(
         device, draw(numbers), created=created, valid=created, expires=created + draw(st.sampled_from([1, 30_000]))
     )
-    transport = draw(st.sampled_from([Transport.LWM2M, Transport.LWM2M, Transport.MQTT]))
-    return replace(command, transport=transport, triggers=draw(triggers), remaining=draw(st.sampled_from([None, 1, 3])))
+    changed = replace(command, triggers=draw(triggers), remaining=draw(st.sampled_from([None, 1, 3])))
+    if draw(st.integers(0, 2)):
+        return changed
+    qos = draw(st.sampled_from([0, 1]))
+    payload = payloads.payload(device, 1, qos=qos)
+    return replace(
+        changed,
+        operation=payload.operation,
+        transport=payload.transport,
+        retry=payload.retry,
+        remaining=payload.remaining,
+        delivery=payload.delivery,
+    )
+
+
+@st.composite
+def connections(draw: st.DrawFn) -> Any:
+    device = replace(build.device(draw(product_ids)), id=draw(device_ids))
+    start_id = StartId(draw(st.sampled_from([6, 7, 8])))
+    return payloads.connection(device, connected=draw(offsets), start_id=start_id)
 
 
 @st.composite
@@ -112,7 +150,8 @@ def sessions(draw: st.DrawFn) -> Any:
         device, epoch=draw(epochs), registered=draw(offsets), lifetime_s=draw(st.sampled_from([5, 60]))
     )
     observations = (build.observation(draw(numbers)),) if draw(st.booleans()) else ()
-    return replace(session, pending_setup=draw(pending), observations=observations)
+    label = draw(st.sampled_from([None, *KeyLabel]))
+    return replace(session, pending_setup=draw(pending), observations=observations, identity_label=label)
 
 
 pending = st.sampled_from(
@@ -170,9 +209,18 @@ facts: st.SearchStrategy[Fact[Any]] = st.one_of(
         keys=st.lists(keys, max_size=2).map(tuple),
     ),
     st.builds(UpdateProduct, product=product_ids.map(lambda number: build.product(name="new", product_id=number))),
-    st.builds(ReplaceKey, key=keys),
+    st.builds(ReplaceKey, key=keys, old_until=st.none() | instants),
+    st.builds(PruneOldKeys, expired_before=instants, limit=limits),
     st.builds(CreateDevice, device=devices()),
     st.builds(UpdateDevice, device=known_devices()),
+    st.builds(
+        ChangeDeviceKeys,
+        product_id=product_ids,
+        device_id=device_ids,
+        sealed_psk=st.sampled_from([None, b"a", b"b"]),
+        sealed_bootstrap_psk=st.sampled_from([None, b"c"]),
+        psk_identity=st.sampled_from([None, "roof", "861", "862;46", "863", "863;46"]),
+    ),
     st.builds(DeleteDevice, product_id=product_ids, device_id=device_ids),
     st.builds(StartSession, session=sessions()),
     st.builds(StartSession, session=sessions()),
@@ -195,6 +243,15 @@ facts: st.SearchStrategy[Fact[Any]] = st.one_of(
         objects=st.lists(discovered, max_size=2).map(tuple),
         forget_others=st.booleans(),
     ),
+    st.builds(StartConnection, connection=connections()),
+    st.builds(StartConnection, connection=connections()),
+    st.builds(EndConnection, device_id=device_ids, epoch=epochs, at=instants, last_heard_at=instants),
+    st.builds(EndStaleConnections, start_id=st.just(build.START), at=instants, limit=limits),
+    st.builds(EndFormerAttempts, device_id=device_ids, at=instants, limit=limits),
+    st.builds(ConfirmDelivery, command_id=command_ids, attempt_id=numbers.map(AttemptId), at=instants),
+    st.builds(ReplyToPayload, device_id=device_ids, command_id=command_ids, payload=st.just(b"done"), at=instants),
+    st.builds(ReplyToPayload, device_id=device_ids, command_id=command_ids, payload=st.just(b"done"), at=instants),
+    st.builds(NoteHeard, device_id=device_ids, epoch=epochs, last_heard_at=instants),
     st.builds(KeepIdentity, device_id=device_ids, manufacturer=st.just("ACME"), model=st.just("M1")),
 )
 
@@ -214,11 +271,14 @@ def everything(store: StoreHarness) -> Iterator[object]:
     for number in NUMBERS:
         yield ask(reader.find_command(build.command_id(number)))
         yield ask(reader.find_key(bytes([number]) * 32))
+    for identity in ("roof", "863;46"):
+        yield ask(reader.find_device_by_psk_identity(identity))
     for product_id in (ProductId(1), ProductId(2)):
         yield ask(reader.list_devices(product_id, DeviceFilter(), page))
         yield ask(reader.list_devices(product_id, DeviceFilter(tags=("x",), is_online=True), page))
         yield ask(reader.list_commands(product_id, before_seq=5, limit=3))
         yield [ask(reader.get_key(product_id, kind)) for kind in KeyKind]
+        yield ask(reader.old_keys(product_id))
     for device_id in (DeviceId(1), DeviceId(2), DeviceId(3)):
         yield ask(reader.find_device(device_id))
         yield ask(reader.find_session(device_id))
@@ -226,6 +286,11 @@ def everything(store: StoreHarness) -> Iterator[object]:
         which = HistoryFilter(device_id=device_id, start=build.at(0), end=build.at(60_000))
         yield ask(reader.list_history(which, page))
         yield ask(reader.list_history(replace(which, is_ascending=True), narrow))
+        sent = PayloadFilter(device_id=device_id, start=build.at(0), end=build.at(60_000), now=build.at(31_000))
+        yield ask(reader.list_payloads(sent, page))
+        yield ask(reader.list_payloads(replace(sent, is_ascending=True), narrow))
+        for stand in STANDS:
+            yield ask(reader.list_payloads(replace(sent, stands=(stand,)), narrow))
     yield store.outbox()
 
 

@@ -7,6 +7,7 @@ data directory; `server` runs it all on sockets; `admin` opens a store for the c
 from commandpost.app.admin import open_admin
 from commandpost.app.assembly import Platform, World, build_platform
 from commandpost.app.disk import CannotStart
+from commandpost.app.key_change import change_key
 from commandpost.app.server import serve
 from commandpost.app.system import SystemClock, SystemIds, new_start_id
 
@@ -17,6 +18,7 @@ __all__ = [
     "SystemIds",
     "World",
     "build_platform",
+    "change_key",
     "new_start_id",
     "open_admin",
     "serve",

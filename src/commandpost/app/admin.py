@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from commandpost.app.assembly import build_platform
@@ -10,6 +10,7 @@ from commandpost.app.disk import open_disk
 from commandpost.app.system import SystemClock
 from commandpost.app.system_world import open_event_log, system_world
 from commandpost.config import Settings
+from commandpost.domain.errors import CommandpostError
 from commandpost.domain.session import Remote
 from commandpost.northbound.admin import AdminApi
 from commandpost.stores.commit_drivers import InlineDriver
@@ -46,9 +47,19 @@ async def open_admin(settings: Settings) -> AsyncIterator[AdminApi]:
             events=events,
             on_broken=lambda error: None,  # whoever waits for the fact is told
         )
-        world = system_world(disk, clock, writer, _NoLink(), events)
+        world = system_world(settings, disk, clock, writer, _NoLink(), events)
         platform = build_platform(settings, world)
         try:
-            yield AdminApi(products=platform.products, devices=platform.devices, commands=platform.commands)
+            yield AdminApi(
+                products=platform.products,
+                devices=platform.devices,
+                commands=platform.commands,
+                audit=platform.audit,
+                subscriptions=platform.pushing.subscriptions,
+                clock=clock,
+            )
         finally:
+            await platform.pushing.deliveries.stop()
+            with suppress(CommandpostError):
+                await platform.audit.flush()
             await writer.close(timeout_s=WRITER_STOP_S)

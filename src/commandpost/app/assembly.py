@@ -4,15 +4,33 @@ The same connections run on real sockets (server) and in a virtual world (tests)
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
+from commandpost.app.part_settings import (
+    bootstrap_settings,
+    coap_settings,
+    datapoint_settings,
+    dispatcher_settings,
+    northbound_settings,
+    payload_settings,
+    rate_settings,
+    session_settings,
+)
+from commandpost.app.pushing import Pushing, PushPorts, build_pushing
+from commandpost.app.streams import StreamPorts, Streams, build_payload_side, build_streams
 from commandpost.config import Settings
-from commandpost.domain.ids import StartId
-from commandpost.domain.instant import DAY_MS, SECOND_MS
+from commandpost.domain.audit import AuditReader
+from commandpost.domain.data_ports import DataReader
+from commandpost.domain.dtls_association import AssociationReader
+from commandpost.domain.errors import CommandpostError
+from commandpost.domain.ids import DeviceId, StartId
+from commandpost.domain.instant import DAY_MS
 from commandpost.domain.object_model import ObjectModel
+from commandpost.domain.payload_ports import DeviceKeyReader, PayloadReader
 from commandpost.domain.ports import (
     Clock,
     DatagramLink,
@@ -23,23 +41,60 @@ from commandpost.domain.ports import (
     StoreReader,
     StoreWriter,
 )
+from commandpost.domain.push_ports import PushReader, PushSender
+from commandpost.domain.session import Remote
+from commandpost.domain.topic_ports import TopicReader
 from commandpost.northbound.api import Api
-from commandpost.northbound.settings import ErrnoProfile, NorthboundSettings
 from commandpost.protocols.coap.endpoint import CoapEndpoint
+from commandpost.services.access import Authenticator
+from commandpost.services.audit import AuditKeeper, AuditLog, AuditPruner
+from commandpost.services.bootstraps import Bootstraps
 from commandpost.services.commands import Commands, CommandSettings
+from commandpost.services.datapoints import Datapoints
+from commandpost.services.device_keys import DeviceKeys
 from commandpost.services.devices import Devices
-from commandpost.services.dispatcher import Dispatcher, DispatcherSettings
+from commandpost.services.dispatcher import Dispatcher
+from commandpost.services.dtls_associations import DtlsAssociations
+from commandpost.services.failed_logins import FailedLogins
+from commandpost.services.identities import Identities
+from commandpost.services.login_refusals import RefusedLogins
 from commandpost.services.maintenance import AddressKeeper, Expirer, Maintenance, Pruner, Rescuer, SessionSweeper
+from commandpost.services.observations import Observations
+from commandpost.services.payloads import Payloads
 from commandpost.services.products import Products
-from commandpost.services.sessions import Sessions, SessionSettings
+from commandpost.services.rate_limits import RateLimits
+from commandpost.services.retention import DataPruner, TopicPruner
+from commandpost.services.self_registration import SelfRegistration
+from commandpost.services.session_guard import Identify, nobody
+from commandpost.services.sessions import Sessions
 from commandpost.southbound.coap_driver import CoapDriver
+from commandpost.southbound.lwm2m_bootstrap import BootstrapServer
 from commandpost.southbound.lwm2m_downlink import Lwm2mDownlink
+from commandpost.southbound.lwm2m_reports import Lwm2mReports
 from commandpost.southbound.lwm2m_server import Lwm2mServer
-from commandpost.southbound.settings import CoapSettings
+from commandpost.southbound.remote import format_remote, host_of
 
 TICK_S: Final = 1.0  # the lateness of an expiry or of an offline event; what is read is exact all the same
 TICKS_PER_PRUNING: Final = 60  # what is kept for months may stay a minute longer
 DRAIN_S: Final = 0.75  # with what else stopping takes, less than the 5 s that SIGTERM promises
+
+
+class Reader(
+    StoreReader,
+    PayloadReader,
+    DeviceKeyReader,
+    DataReader,
+    TopicReader,
+    PushReader,
+    AuditReader,
+    AssociationReader,
+    Protocol,
+):
+    """Every question that is asked of a store."""
+
+
+def _pass_over(device_id: DeviceId) -> None:
+    del device_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +106,21 @@ class World:
     ids: IdSource
     secrets: SecretBox
     writer: StoreWriter
-    reader: StoreReader
+    reader: Reader
     link: DatagramLink
     random: Random
+    random_bytes: Callable[[int], bytes]
+    """Of a source fit for keys."""
+    sender: PushSender
     events: EventSink
     start_id: StartId
     object_model: ObjectModel
+    identify: Identify = nobody
+    """Says who has proved to be at an address of `link`; without DTLS nobody."""
+    on_keys_changed: Callable[[DeviceId], object] = _pass_over
+    """Told of each device whose keys or DTLS identity are others now, or that is gone."""
+    describe_remote: Callable[[Remote | None], str] = format_remote
+    """Writes an address of `link` for the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +129,17 @@ class Platform:
 
     products: Products
     devices: Devices
+    identities: Identities
+    associations: DtlsAssociations | None
+    """Those that outlive a restart; None: none does."""
     commands: Commands
     sessions: Sessions
     dispatcher: Dispatcher
+    payloads: Payloads
+    datapoints: Datapoints
+    streams: Streams
+    pushing: Pushing
+    audit: AuditLog
     maintenance: Maintenance
     driver: CoapDriver
     lwm2m_server: Lwm2mServer
@@ -76,16 +148,22 @@ class Platform:
     async def start(self) -> None:
         """Recover, and only then hear devices."""
         await self.dispatcher.recover()
+        await self.streams.start()
+        self.pushing.deliveries.start()
         self.lwm2m_server.start()
         self.maintenance.start()
 
     async def stop(self) -> None:
         """Begin nothing new, and hand everything that is to be kept to the writer."""
         await self.maintenance.stop()
+        await self.pushing.deliveries.stop()
         await self.lwm2m_server.drain(DRAIN_S)
         await self.dispatcher.drain(DRAIN_S)
+        await self.streams.stop(DRAIN_S)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.sessions.flush(), DRAIN_S)
+        with suppress(TimeoutError, CommandpostError):
+            await asyncio.wait_for(self.audit.flush(), DRAIN_S)
 
 
 def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) -> Platform:
@@ -95,7 +173,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         tick_s: how often the store is asked what is due; a simulation of days asks less often.
     """
     clock, writer, reader, events = world.clock, world.writer, world.reader, world.events
-    coap = _coap_settings(settings)
+    coap = coap_settings(settings)
     sessions = Sessions(
         writer=writer,
         reader=reader,
@@ -103,8 +181,10 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         ids=world.ids,
         clock=clock,
         start_id=world.start_id,
-        settings=_session_settings(settings),
+        settings=session_settings(settings),
         events=events,
+        identify=world.identify,
+        host_of=host_of,
     )
     driver = CoapDriver(
         endpoint=CoapEndpoint(
@@ -116,21 +196,81 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         known_peers_max=coap.known_peers_max,
         known_peer_idle_s=coap.known_peer_idle_s,
     )
+    datapoints = Datapoints(
+        writer=writer, reader=reader, ids=world.ids, clock=clock, settings=datapoint_settings(settings)
+    )
+    reports = Lwm2mReports(
+        observations=Observations(points=datapoints, events=events), model=world.object_model, clock=clock
+    )
     dispatcher = Dispatcher(
         writer=writer,
         reader=reader,
-        downlink=Lwm2mDownlink(driver=driver, sessions=sessions, model=world.object_model, clock=clock, settings=coap),
+        downlink=Lwm2mDownlink(
+            driver=driver,
+            sessions=sessions,
+            model=world.object_model,
+            clock=clock,
+            settings=coap,
+            reports=reports,
+        ),
         sessions=sessions,
         ids=world.ids,
         clock=clock,
         scheduler=world.scheduler,
         start_id=world.start_id,
-        settings=_dispatcher_settings(settings),
+        settings=dispatcher_settings(settings),
         events=events,
     )
-    products = Products(writer=writer, reader=reader, secrets=world.secrets, ids=world.ids, clock=clock)
+    products = Products(
+        writer=writer,
+        reader=reader,
+        secrets=world.secrets,
+        ids=world.ids,
+        clock=clock,
+        on_changed=(sessions.product_changed,),
+    )
+    identities = Identities(
+        writer=writer,
+        reader=reader,
+        secrets=world.secrets,
+        ids=world.ids,
+        on_keys_changed=(world.on_keys_changed,),
+    )
+    authenticator = Authenticator(
+        products=products, reader=reader, key_reader=reader, secrets=world.secrets, clock=clock
+    )
+    audit = AuditLog(writer=writer, reader=reader, clock=clock, events=events)
+    failed_logins = FailedLogins(clock=clock) if settings.limits.failed_login_delay else None
+    ports = _stream_ports(world)
+    payload_dispatcher, connections = build_payload_side(ports)
+    streams = build_streams(
+        settings,
+        ports,
+        dispatcher=payload_dispatcher,
+        connections=connections,
+        authenticator=authenticator,
+        datapoints=datapoints,
+        refusals=RefusedLogins(audit=audit, failed_logins=failed_logins, clock=clock),
+    )
     devices = Devices(
-        writer=writer, reader=reader, sessions=sessions, dispatcher=dispatcher, secrets=world.secrets, clock=clock
+        writer=writer,
+        reader=reader,
+        sessions=sessions,
+        dispatcher=dispatcher,
+        identities=identities,
+        secrets=world.secrets,
+        clock=clock,
+        on_removed=(streams.forget_device, authenticator.forget_device, world.on_keys_changed),
+    )
+    payloads = Payloads(
+        writer=writer,
+        reader=reader,
+        payloads=reader,
+        connections=connections,
+        dispatcher=payload_dispatcher,
+        ids=world.ids,
+        clock=clock,
+        settings=payload_settings(settings),
     )
     commands = Commands(
         writer=writer,
@@ -140,7 +280,9 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         clock=clock,
         settings=CommandSettings(waiting_max=settings.limits.waiting_max_per_device),
     )
+    pushing = build_pushing(settings, _push_ports(world), tick_s=tick_s, pruning_s=tick_s * TICKS_PER_PRUNING)
     duties = (
+        *pushing.duties,
         Expirer(writer=writer, clock=clock, interval_s=tick_s),
         Rescuer(writer=writer, reader=reader, dispatcher=dispatcher, clock=clock, interval_s=tick_s),
         SessionSweeper(sessions=sessions, clock=clock, interval_s=tick_s),
@@ -151,60 +293,138 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
             retention_ms=settings.store.retention_days * DAY_MS,
             interval_s=tick_s * TICKS_PER_PRUNING,
         ),
+        DataPruner(
+            writer=writer,
+            clock=clock,
+            retention_ms=settings.data.retention_days * DAY_MS,
+            interval_s=tick_s * TICKS_PER_PRUNING,
+        ),
+        AuditKeeper(audit=audit, interval_s=tick_s),
+        AuditPruner(
+            writer=writer,
+            clock=clock,
+            retention_ms=settings.audit.retention_days * DAY_MS,
+            rows_max=settings.audit.rows_max,
+            interval_s=tick_s * TICKS_PER_PRUNING,
+        ),
+        TopicPruner(writer=writer, clock=clock, sweep=streams.broker.sweep, interval_s=tick_s * TICKS_PER_PRUNING),
     )
     return Platform(
         products=products,
         devices=devices,
+        identities=identities,
+        associations=_associations(settings, world),
         commands=commands,
         sessions=sessions,
         dispatcher=dispatcher,
+        payloads=payloads,
+        datapoints=datapoints,
+        streams=streams,
+        pushing=pushing,
+        audit=audit,
         maintenance=Maintenance(duties=duties, events=events),
         driver=driver,
         lwm2m_server=Lwm2mServer(
-            driver=driver, sessions=sessions, uplinks=dispatcher, clock=clock, events=events, settings=coap
-        ),
-        api=Api(
-            products=products,
-            devices=devices,
-            commands=commands,
+            driver=driver,
+            sessions=sessions,
+            uplinks=dispatcher,
             clock=clock,
             events=events,
-            settings=_northbound_settings(settings),
+            settings=coap,
+            reports=reports,
+            bootstraps=_bootstrap_server(settings, world, driver, identities),
+            describe_remote=world.describe_remote,
+        ),
+        api=Api(
+            authenticator=authenticator,
+            devices=devices,
+            device_keys=DeviceKeys(
+                writer=writer,
+                reader=reader,
+                key_reader=reader,
+                authenticator=authenticator,
+                secrets=world.secrets,
+                ids=world.ids,
+                clock=clock,
+            ),
+            self_registration=SelfRegistration(
+                writer=writer, products=products, secrets=world.secrets, ids=world.ids, clock=clock
+            ),
+            identities=identities,
+            commands=commands,
+            payloads=payloads,
+            datapoints=datapoints,
+            topics=streams.messenger,
+            push=pushing.services,
+            clock=clock,
+            events=events,
+            settings=northbound_settings(settings),
+            rates=RateLimits(clock=clock, settings=rate_settings(settings)),
+            audit=audit,
+            failed_logins=failed_logins,
         ),
     )
 
 
-def _session_settings(settings: Settings) -> SessionSettings:
-    return SessionSettings(
-        lifetime_grace_ms=settings.lwm2m.lifetime_grace_s * SECOND_MS,
-        registrations_max=settings.limits.registrations_max,
-        auto_observe_excluded=frozenset(settings.lwm2m.auto_observe_excluded),
+def _associations(settings: Settings, world: World) -> DtlsAssociations | None:
+    if not settings.dtls.persist:
+        return None
+    return DtlsAssociations(
+        writer=world.writer,
+        reader=world.reader,
+        secrets=world.secrets,
+        clock=world.clock,
+        events=world.events,
+        idle_timeout_s=settings.dtls.idle_timeout_s,
     )
 
 
-def _dispatcher_settings(settings: Settings) -> DispatcherSettings:
-    return DispatcherSettings(
-        setup_timeout_ms=int(settings.lwm2m.setup_timeout_s * SECOND_MS),
-        setup_budget_ms=int(settings.lwm2m.setup_budget_s * SECOND_MS),
-        setup_delay_ms=int(settings.lwm2m.setup_delay_s * SECOND_MS),
-        cached_before_setup=settings.lwm2m.cached_before_setup,
-        instants_max=settings.limits.instants_max,
-        instants_per_device_max=settings.limits.instant_waiting_max_per_device,
+def _bootstrap_server(
+    settings: Settings, world: World, driver: CoapDriver, identities: Identities
+) -> BootstrapServer | None:
+    if not settings.lwm2m.bootstrap:
+        return None
+    bootstraps = Bootstraps(
+        reader=world.reader,
+        identities=identities,
+        secrets=world.secrets,
+        events=world.events,
+        settings=bootstrap_settings(settings),
+        identify=world.identify,
+    )
+    return BootstrapServer(
+        driver=driver,
+        bootstraps=bootstraps,
+        ids=world.ids,
+        clock=world.clock,
+        scheduler=world.scheduler,
+        events=world.events,
+        open_max=coap_settings(settings).bootstraps_open_max,
+        describe_remote=world.describe_remote,
     )
 
 
-def _coap_settings(settings: Settings) -> CoapSettings:
-    return CoapSettings(
-        ack_timeout_s=settings.coap.ack_timeout_s,
-        ack_random_factor=settings.coap.ack_random_factor,
-        block_bytes=settings.coap.block_bytes,
-        has_strict_execute_arguments=settings.lwm2m.strict_execute_arguments,
-        receive_buffer_bytes=settings.coap.receive_buffer_bytes,
+def _push_ports(world: World) -> PushPorts:
+    return PushPorts(
+        clock=world.clock,
+        ids=world.ids,
+        secrets=world.secrets,
+        writer=world.writer,
+        reader=world.reader,
+        sender=world.sender,
+        events=world.events,
     )
 
 
-def _northbound_settings(settings: Settings) -> NorthboundSettings:
-    return NorthboundSettings(
-        errno_profile=ErrnoProfile(settings.errno_profile.value),
-        utc_offset_minutes=int(settings.utc_offset.total_seconds() // 60),
+def _stream_ports(world: World) -> StreamPorts:
+    return StreamPorts(
+        clock=world.clock,
+        scheduler=world.scheduler,
+        ids=world.ids,
+        writer=world.writer,
+        reader=world.reader,
+        topic_reader=world.reader,
+        events=world.events,
+        start_id=world.start_id,
+        random_bytes=world.random_bytes,
     )

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from commandpost.app.key_change import finish_key_change
 from commandpost.config import CommitDriver, Settings, Synchronous
 from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.ports import Clock
@@ -47,6 +48,10 @@ def open_disk(settings: Settings, clock: Clock) -> Iterator[Disk]:
     with ExitStack() as stack:
         try:
             directory = stack.enter_context(DataDirectory(settings.data_dir))
+            key_file = settings.secret_key_file or directory.key_file
+            if settings.secret_key is None:
+                # One that was broken off, or that began beside a running server, comes to its end before anything else.
+                finish_key_change(key_file, directory.database)
             secrets = AesSecretBox(_sealing_key(settings, directory), random_bytes=os.urandom)
             object_model = load_models(settings.lwm2m.models_dir)
             durability = Durability.OFF if settings.store.synchronous is Synchronous.OFF else Durability.FULL

@@ -3,27 +3,27 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
-import uvicorn
-
 from commandpost import __version__
 from commandpost.app.assembly import Platform, build_platform
+from commandpost.app.coap_listeners import bind_coap
 from commandpost.app.disk import CannotStart, commit_driver, open_disk
+from commandpost.app.http_server import HTTP_STOP_S, HttpServer, bind_http, build_http_server
+from commandpost.app.streams import bind_streams
 from commandpost.app.system import SystemClock
 from commandpost.app.system_world import open_event_log, system_world
-from commandpost.config import ListenAddress, Settings
-from commandpost.domain.ports import EventSink
+from commandpost.app.tls import TlsIdentity, load_tls_identity
+from commandpost.config import Settings
+from commandpost.domain.ports import Clock, EventSink
 from commandpost.northbound.admin import AdminApi
 from commandpost.northbound.admin_socket import AdminSocket
-from commandpost.northbound.api import Api
 from commandpost.services.products import CreatedProduct, Products
-from commandpost.southbound.coap_udp import CoapUdpLink, CoapUdpLinks
 from commandpost.stores.data_directory import DataDirectory
 from commandpost.stores.errors import StoreBroken
 from commandpost.stores.group_commit import GroupCommit
@@ -31,20 +31,9 @@ from commandpost.stores.group_commit import GroupCommit
 EXIT_OK: Final = 0
 EXIT_STORE_BROKEN: Final = 1
 # What stopping may take, piece by piece: less than the 5 s that SIGTERM promises.
-HTTP_STOP_S: Final = 1
 WRITER_STOP_S: Final = 1.5
-HTTP_BACKLOG: Final = 2_048
-HTTP_KEEP_ALIVE_S: Final = 75  # longer than the pause between two calls of a polling application
 FIRST_PRODUCT_NAME: Final = "default"
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: `serve` decides when to stop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
+DESCRIPTORS_SPARE: Final = 64  # store, logs, sockets for devices that have no connection
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,11 +89,15 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.asked.set)
+    _raise_descriptor_limit(settings)
     with ExitStack() as stack:
         disk = stack.enter_context(open_disk(settings, clock))
-        links = _bind_coap(settings, events)
-        stack.callback(links.close)
-        http_sockets = _bind_http(settings, stack)
+        coap = bind_coap(settings, stack, clock=clock, events=events)
+        http_sockets = bind_http(settings, stack)
+        tls = load_tls_identity(settings)
+        tls_context = None if tls is None else tls.context
+        stream_sockets = bind_streams(settings, stack, tls=tls_context)
+        loop.add_signal_handler(signal.SIGHUP, _reload, tls, events)
         writer = GroupCommit(
             commit_driver(settings, disk, clock),
             clock=clock,
@@ -113,17 +106,22 @@ async def _serve(
             on_broken=ending.break_off,
             fsync_s=disk.fsync_s,
         )
-        platform = build_platform(settings, system_world(disk, clock, writer, links, events))
+        platform = build_platform(
+            settings, system_world(settings, disk, clock, writer, coap.link, events, peers=coap.peers)
+        )
         listeners = {
-            "http": [_format_address(each.getsockname()) for each in http_sockets],
-            "coap": [_format_address(each) for each in links.local_addresses],
+            **http_sockets.addresses(),
+            **coap.addresses(),
+            **stream_sockets.addresses(),
         }
-        admin = _admin_socket(platform, disk.directory, listeners, events)
+        admin = _admin_socket(platform, disk.directory, listeners, events, clock)
         await _ensure_first_product(settings, platform.products, events, on_first_product)
+        await coap.prepare(keys_for=platform.identities.keys_for, associations=platform.associations, events=events)
         await platform.start()
+        stream_servers = await stream_sockets.serve(platform.streams)
         await admin.open()
-        http = _http_server(settings, platform.api)
-        http_task = loop.create_task(http.serve(sockets=list(http_sockets)), name="http")
+        http = build_http_server(settings, platform.api, http_sockets, tls_context)
+        http_task = loop.create_task(http.run_until_told(), name="http")
         try:
             await _wait_until_serving(http, http_task)
             gc.collect()
@@ -132,55 +130,33 @@ async def _serve(
             await _wait_for_end(ending, http_task)
         finally:
             http.should_exit = True
+            for server in stream_servers:
+                server.close()
             await admin.close()
             await asyncio.wait([http_task], timeout=HTTP_STOP_S + 0.5)
             await platform.stop()
+            coap.stop()
             is_drained = await writer.close(timeout_s=WRITER_STOP_S)
             if not is_drained and ending.exit_code == EXIT_OK:
                 ending.exit_code = EXIT_STORE_BROKEN
     return ending.exit_code
 
 
-def _bind_coap(settings: Settings, events: EventSink) -> CoapUdpLinks:
-    links: list[CoapUdpLink] = []
-    for number, address in enumerate(settings.coap.listen):
-        try:
-            link = CoapUdpLink.bind(
-                loop=asyncio.get_running_loop(),
-                host=address.host,
-                port=address.port,
-                events=events,
-                listener=number,
-                receive_buffer_bytes=settings.coap.receive_buffer_bytes,
-            )
-        except OSError as error:
-            for each in links:
-                each.close()
-            raise CannotStart(_bind_fault("coap", address, error)) from error
-        links.append(link)
-    return CoapUdpLinks(links)
+def _reload(tls: TlsIdentity | None, events: EventSink) -> None:
+    """SIGHUP: the certificate may be a new one. Nothing else is read again."""
+    if tls is None:
+        events.emit("reload_ignored", reason="no listener has TLS")
+    else:
+        tls.reload(events)
 
 
-def _bind_http(settings: Settings, stack: ExitStack) -> Sequence[socket.socket]:
-    sockets: list[socket.socket] = []
-    for address in settings.http.listen:
-        try:
-            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-            bound = socket.create_server((address.host, address.port), family=family, backlog=HTTP_BACKLOG)
-        except OSError as error:
-            raise CannotStart(_bind_fault("http", address, error)) from error
-        stack.callback(bound.close)
-        bound.setblocking(False)
-        sockets.append(bound)
-    return sockets
-
-
-def _bind_fault(name: str, address: ListenAddress, error: OSError) -> str:
-    return f"--{name} {address} cannot be bound: {error.strerror or error}"
-
-
-def _format_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    return str(ListenAddress(host=address[0], port=address[1]))
+def _raise_descriptor_limit(settings: Settings) -> None:
+    """Have as many files open as connections are allowed, as far as the system lets a process raise its own limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.descriptors_wanted + DESCRIPTORS_SPARE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
 
 
 def _ready_line(listeners: Mapping[str, Sequence[str]]) -> str:
@@ -188,7 +164,11 @@ def _ready_line(listeners: Mapping[str, Sequence[str]]) -> str:
 
 
 def _admin_socket(
-    platform: Platform, directory: DataDirectory, listeners: Mapping[str, Sequence[str]], events: EventSink
+    platform: Platform,
+    directory: DataDirectory,
+    listeners: Mapping[str, Sequence[str]],
+    events: EventSink,
+    clock: Clock,
 ) -> AdminSocket:
     status = {
         "version": __version__,
@@ -196,7 +176,13 @@ def _admin_socket(
         "listeners": {name: list(listeners[name]) for name in listeners},
     }
     api = AdminApi(
-        products=platform.products, devices=platform.devices, commands=platform.commands, status=lambda: status
+        products=platform.products,
+        devices=platform.devices,
+        commands=platform.commands,
+        audit=platform.audit,
+        subscriptions=platform.pushing.subscriptions,
+        clock=clock,
+        status=lambda: status,
     )
     return AdminSocket(api=api, data_dir=directory.path, events=events)
 
@@ -219,27 +205,7 @@ async def _ensure_first_product(
             events.emit("master_key_setting_unused", product_id=existing[0].id, reason="the product has a key already")
 
 
-def _http_server(settings: Settings, api: Api) -> _HttpServer:
-    return _HttpServer(
-        uvicorn.Config(
-            app=api,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=HTTP_BACKLOG,
-            limit_concurrency=settings.http.connections_max,
-            timeout_keep_alive=HTTP_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=HTTP_STOP_S,
-        )
-    )
-
-
-async def _wait_until_serving(http: _HttpServer, http_task: "asyncio.Task[None]") -> None:
+async def _wait_until_serving(http: HttpServer, http_task: "asyncio.Task[None]") -> None:
     while not http.started:
         if http_task.done():
             http_task.result()

@@ -1,6 +1,7 @@
 """The ports of a platform on this machine: real clocks, real randomness, a log on stderr."""
 
 import asyncio
+import os
 import sys
 from random import SystemRandom
 
@@ -9,11 +10,26 @@ from commandpost.app.disk import Disk
 from commandpost.app.system import SystemIds, new_start_id
 from commandpost.config import LogFormat, Settings
 from commandpost.domain.ports import Clock, DatagramLink, EventSink, StoreWriter
+from commandpost.domain.resource_json import STANDARD_STYLE
 from commandpost.northbound.event_log import EventLog
+from commandpost.northbound.push_client import PushClient
+from commandpost.northbound.push_format import PushFormat
+from commandpost.southbound.dtls_peers import DtlsPeers
 
 
-def system_world(disk: Disk, clock: Clock, writer: StoreWriter, link: DatagramLink, events: EventSink) -> World:
-    """Give every port of a platform on the running event loop."""
+def system_world(
+    settings: Settings,
+    disk: Disk,
+    clock: Clock,
+    writer: StoreWriter,
+    link: DatagramLink,
+    events: EventSink,
+    *,
+    peers: DtlsPeers | None = None,
+) -> World:
+    """Give every port of a platform on the running event loop; without `peers` nobody comes over DTLS."""
+    if peers is None:
+        peers = DtlsPeers()
     return World(
         clock=clock,
         scheduler=asyncio.get_running_loop(),
@@ -23,9 +39,18 @@ def system_world(disk: Disk, clock: Clock, writer: StoreWriter, link: DatagramLi
         reader=disk.store,
         link=link,
         random=SystemRandom(),
+        random_bytes=os.urandom,
+        sender=PushClient(
+            push_format=PushFormat(random=SystemRandom(), value_style=STANDARD_STYLE),
+            allow_private=settings.push.allow_private,
+            timeout_s=settings.push.timeout_s,
+        ),
         events=events,
         start_id=new_start_id(clock),
         object_model=disk.object_model,
+        identify=peers.identify,
+        on_keys_changed=peers.keys_changed,
+        describe_remote=peers.describe,
     )
 
 

@@ -24,6 +24,10 @@ def add(
     ] = True,
     auth_code: Annotated[str | None, typer.Option("--auth-code", help="Asked for at registration.")] = None,
     psk: Annotated[str | None, typer.Option("--psk", help="The pre-shared key for DTLS.")] = None,
+    psk_hex: Annotated[str | None, typer.Option("--psk-hex", help="The same in hexadecimal digits.")] = None,
+    psk_identity: Annotated[
+        str | None, typer.Option("--psk-identity", help="A DTLS identity beside IMEI and IMEI;IMSI.")
+    ] = None,
     product: ProductOption = None,
     data_dir: DataDirOption = None,
     config: ConfigOption = None,
@@ -45,6 +49,8 @@ def add(
             "auto_observe": auto_observe,
             "auth_code": auth_code,
             "psk": psk,
+            "psk_hex": psk_hex,
+            "psk_identity": psk_identity,
         },
     )
     if as_json:

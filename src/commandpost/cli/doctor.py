@@ -2,13 +2,25 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from commandpost.cli.answers import print_json
 from commandpost.cli.exit_codes import ExitCode
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
+from commandpost.cli.options import (
+    CoapOption,
+    ConfigOption,
+    DataDirOption,
+    EdpOption,
+    HttpOption,
+    HttpsOption,
+    JsonOption,
+    MqttOption,
+    MqttsOption,
+    read_settings,
+)
 
 if TYPE_CHECKING:
     from commandpost.cli.doctor_checks import Check
@@ -20,22 +32,30 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(
     data_dir: DataDirOption = None,
     config: ConfigOption = None,
-    http: Annotated[
-        list[str] | None, typer.Option("--http", metavar="HOST:PORT", help="As for `serve`; repeatable.")
-    ] = None,
-    coap: Annotated[
-        list[str] | None, typer.Option("--coap", metavar="HOST:PORT", help="As for `serve`; repeatable.")
-    ] = None,
+    http: HttpOption = None,
+    https: HttpsOption = None,
+    coap: CoapOption = None,
+    mqtt: MqttOption = None,
+    mqtts: MqttsOption = None,
+    edp: EdpOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the machine: ports, data directory, disk, receive buffer, clock.
+    """Check the machine: ports, data directory, disk, receive buffer, clock, and what strangers could do.
 
     Works beside a running server and before the first start. Ends with 1 when a check fails; a warning does not.
     """
-    settings = read_settings(config, data_dir, http=http, coap=coap)
+    listen = {
+        "http.listen": http,
+        "http.tls_listen": https,
+        "coap.listen": coap,
+        "mqtt.listen": mqtt,
+        "mqtt.tls_listen": mqtts,
+        "edp.listen": edp,
+    }
+    settings = read_settings(config, data_dir, listen=listen)
     from commandpost.cli.doctor_checks import State
 
-    checks = asyncio.run(_examine(settings))
+    checks = asyncio.run(_examine(settings, config))
     is_well = all(check.state is not State.FAIL for check in checks)
     if as_json:
         rows = [
@@ -48,14 +68,14 @@ def doctor(
     raise typer.Exit(ExitCode.OK if is_well else ExitCode.FAILURE)
 
 
-async def _examine(settings: "Settings") -> "list[Check]":
+async def _examine(settings: "Settings", config: Path | None) -> "list[Check]":
     from commandpost.cli.failures import CliFailure
     from commandpost.northbound.admin_errors import AdminError
 
     try:
-        return [*_run_checks(settings, await _ask_server(settings), None)]
+        return [*_run_checks(settings, config, await _ask_server(settings), None)]
     except (CliFailure, AdminError) as error:
-        return [*_run_checks(settings, None, str(error))]
+        return [*_run_checks(settings, config, None, str(error))]
 
 
 async def _ask_server(settings: "Settings") -> Mapping[str, object] | None:
@@ -72,9 +92,12 @@ async def _ask_server(settings: "Settings") -> Mapping[str, object] | None:
     return answer if isinstance(answer, Mapping) else {}
 
 
-def _run_checks(settings: "Settings", serving: Mapping[str, object] | None, refusal: str | None) -> "Iterator[Check]":
+def _run_checks(
+    settings: "Settings", config: Path | None, serving: Mapping[str, object] | None, refusal: str | None
+) -> "Iterator[Check]":
     from commandpost.app import SystemClock
     from commandpost.cli import doctor_checks as checks
+    from commandpost.cli import doctor_security as security
 
     clock = SystemClock()
     yield from checks.check_listeners(settings, serving)
@@ -89,6 +112,10 @@ def _run_checks(settings: "Settings", serving: Mapping[str, object] | None, refu
     yield checks.check_descriptors(settings)
     yield checks.check_clock(clock.wall_ms, clock.monotonic, settings.data_dir)
     yield checks.describe_limits(settings)
+    yield from security.check_exposure(settings)
+    yield from security.check_certificate(settings, clock.wall_ms())
+    yield from security.check_keys(settings, serving)
+    yield from security.check_secret_files(settings, config)
 
 
 def _print_checks(checks: "list[Check]") -> None:

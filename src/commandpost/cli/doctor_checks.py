@@ -54,7 +54,11 @@ def check_listeners(settings: Settings, serving: Mapping[str, object] | None) ->
     """
     for name, kind, addresses in (
         ("http", socket.SOCK_STREAM, settings.http.listen),
+        ("https", socket.SOCK_STREAM, settings.http.tls_listen),
         ("coap", socket.SOCK_DGRAM, settings.coap.listen),
+        ("mqtt", socket.SOCK_STREAM, settings.mqtt.listen),
+        ("mqtts", socket.SOCK_STREAM, settings.mqtt.tls_listen),
+        ("edp", socket.SOCK_STREAM, settings.edp.listen),
     ):
         ours = _ports_of(name, serving)
         for address in addresses:
@@ -95,7 +99,7 @@ def _try_to_bind(kind: socket.SocketKind, address: ListenAddress) -> None:
 def _bind_advice(name: str, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            listing = "ss -ltnp" if name == "http" else "ss -lunp"
+            listing = "ss -lunp" if name == "coap" else "ss -ltnp"
             return f"choose another with --{name}, or stop who holds it (`{listing}` tells)"
         case errno.EACCES | errno.EPERM:
             return f"ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one with --{name}"
@@ -242,12 +246,14 @@ def check_descriptors(settings: Settings) -> Check:
     """Say whether every connection that is allowed may be open at one time."""
     import resource
 
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = settings.http.connections_max + DESCRIPTORS_SPARE
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server raises its own limit as far as this one
+    wanted = settings.descriptors_wanted + DESCRIPTORS_SPARE
     found = f"{limit} open files are allowed, {wanted} wanted"
     if limit == resource.RLIM_INFINITY or limit >= wanted:
         return Check("open files", State.OK, found)
-    return Check("open files", State.WARN, found, f"ulimit -n {wanted}, or lower http.connections_max")
+    return Check(
+        "open files", State.WARN, found, f"ulimit -Hn {wanted}, or lower connections_max of http, mqtt and edp"
+    )
 
 
 def describe_limits(settings: Settings) -> Check:
@@ -255,6 +261,6 @@ def describe_limits(settings: Settings) -> Check:
     limits = settings.limits
     found = (
         f"{limits.waiting_max_per_device} cached commands waiting for a device, {limits.instants_max} instant ones, "
-        f"{settings.store.retention_days} days of history"
+        f"{settings.store.retention_days} days of history, calls by the profile {limits.profile.value!r}"
     )
     return Check("limits", State.OK, found)

@@ -16,6 +16,7 @@ class KeyChoice(Enum):
 
     MASTER = "master"
     ACCESS = "access"
+    REGISTER = "register"
 
 
 @app.command()
@@ -25,7 +26,7 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a product's MasterKey (the api-key of applications) and its access key (it signs tokens)."""
+    """Show a product's keys: MasterKey (the api-key of applications), access key (it signs tokens), register code."""
     from commandpost.cli.admin_client import call
 
     answer = call(read_settings(config, data_dir), "key.show", {"product_id": product})
@@ -39,14 +40,27 @@ def show(
 def rotate(
     product: ProductOption = None,
     kind: Annotated[KeyChoice, typer.Option("--kind", help="Which key.")] = KeyChoice.MASTER,
+    overlap: Annotated[
+        int,
+        typer.Option(
+            "--overlap",
+            metavar="SECONDS",
+            min=0,
+            help="How long the old key is good yet; 0: it is void at once, and all that were replaced before it.",
+        ),
+    ] = 0,
     data_dir: DataDirOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a new key in place of one, which is refused from then on, and show both keys."""
+    """Put a new key in place of one, which is refused from then on or after the overlap, and show all of them."""
     from commandpost.cli.admin_client import call
 
-    answer = call(read_settings(config, data_dir), "key.rotate", {"product_id": product, "kind": kind.value})
+    answer = call(
+        read_settings(config, data_dir),
+        "key.rotate",
+        {"product_id": product, "kind": kind.value, "overlap_s": overlap or None},
+    )
     if as_json:
         print_json(answer)
     else:

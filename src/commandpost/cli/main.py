@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from commandpost import __version__
-from commandpost.cli import command, device, key, product
+from commandpost.cli import audit, command, device, key, product, push, sealing
 from commandpost.cli.config import config
 from commandpost.cli.demo.command import demo
 from commandpost.cli.doctor import doctor
@@ -32,6 +32,9 @@ app.add_typer(product.app, name="product")
 app.add_typer(key.app, name="key")
 app.add_typer(device.app, name="device")
 app.add_typer(command.app, name="command")
+app.add_typer(push.app, name="push")
+app.add_typer(audit.app, name="audit")
+app.add_typer(sealing.app, name="secrets")
 app.command()(config)
 app.command()(doctor)
 app.command()(simulate)

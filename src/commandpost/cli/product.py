@@ -25,6 +25,15 @@ class DeliveryChoice(Enum):
     AT_MOST_ONCE = "at_most_once"
 
 
+class SecurityChoice(Enum):
+    """What `--device-security` may be."""
+
+    NOSEC = "nosec"
+    NOSEC_AUTH_CODE = "nosec+auth_code"
+    DTLS = "dtls"
+    MIXED = "mixed"
+
+
 AutoDiscoverOption = Annotated[
     bool | None,
     typer.Option("--auto-discover/--no-auto-discover", help="Ask devices for their resources when they register."),
@@ -40,6 +49,18 @@ ExecuteDeliveryOption = Annotated[
     DeliveryChoice | None,
     typer.Option("--execute-delivery", help="The policy of an Execute whose caller names none."),
 ]
+DeviceSecurityOption = Annotated[
+    SecurityChoice | None,
+    typer.Option("--device-security", help="How devices prove who they are; mixed: with DTLS or without."),
+]
+BootstrapUriOption = Annotated[
+    str | None,
+    typer.Option("--bootstrap-uri", help="Where a bootstrap sends devices: coap://A.B.C.D:PORT; '': the server's."),
+]
+BootstrapSecureUriOption = Annotated[
+    str | None,
+    typer.Option("--bootstrap-secure-uri", help="The same for devices with DTLS: coaps://A.B.C.D:PORT."),
+]
 
 
 @app.command()
@@ -50,6 +71,9 @@ def create(
     imei_rule: ImeiRuleOption = None,
     allow_imei_only: ImeiOnlyOption = None,
     execute_delivery: ExecuteDeliveryOption = None,
+    device_security: DeviceSecurityOption = None,
+    bootstrap_uri: BootstrapUriOption = None,
+    bootstrap_secure_uri: BootstrapSecureUriOption = None,
     data_dir: DataDirOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -67,13 +91,16 @@ def create(
             "imei_rule": _value(imei_rule),
             "allow_imei_only": allow_imei_only,
             "execute_delivery": _value(execute_delivery),
+            "device_security": _value(device_security),
+            "bootstrap_uri": bootstrap_uri,
+            "bootstrap_secure_uri": bootstrap_secure_uri,
         },
         may_create=True,
     )
     if as_json:
         print_json(answer)
     else:
-        print_fields({name: answer[name] for name in ("id", "name", "master_key", "access_key")})
+        print_fields({name: answer[name] for name in ("id", "name", "master_key", "access_key", "register_code")})
 
 
 @app.command("list")
@@ -85,7 +112,16 @@ def list_products(data_dir: DataDirOption = None, config: ConfigOption = None, a
     if as_json:
         print_json(answer)
     else:
-        columns = ("id", "name", "auto_discover", "imei_rule", "allow_imei_only", "execute_delivery", "created_at")
+        columns = (
+            "id",
+            "name",
+            "auto_discover",
+            "imei_rule",
+            "allow_imei_only",
+            "execute_delivery",
+            "device_security",
+            "created_at",
+        )
         print_table(answer, columns, empty="no products yet: `commandpost product create NAME` makes one")
 
 
@@ -97,6 +133,9 @@ def set_product(
     imei_rule: ImeiRuleOption = None,
     allow_imei_only: ImeiOnlyOption = None,
     execute_delivery: ExecuteDeliveryOption = None,
+    device_security: DeviceSecurityOption = None,
+    bootstrap_uri: BootstrapUriOption = None,
+    bootstrap_secure_uri: BootstrapSecureUriOption = None,
     data_dir: DataDirOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -114,6 +153,9 @@ def set_product(
             "imei_rule": _value(imei_rule),
             "allow_imei_only": allow_imei_only,
             "execute_delivery": _value(execute_delivery),
+            "device_security": _value(device_security),
+            "bootstrap_uri": bootstrap_uri,
+            "bootstrap_secure_uri": bootstrap_secure_uri,
         },
     )
     if as_json:

@@ -1,12 +1,23 @@
 """`commandpost serve`: runs the server until it is told to stop."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from commandpost.cli.key import format_first_key
-from commandpost.cli.options import ConfigOption, DataDirOption, read_settings
+from commandpost.cli.options import (
+    CoapOption,
+    CoapsOption,
+    ConfigOption,
+    DataDirOption,
+    EdpOption,
+    HttpOption,
+    HttpsOption,
+    MqttOption,
+    MqttsOption,
+    read_settings,
+)
 from commandpost.cli.start_refusals import refusing_to_start
 
 if TYPE_CHECKING:
@@ -16,23 +27,30 @@ if TYPE_CHECKING:
 def serve(
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
-    http: Annotated[
-        list[str] | None,
-        typer.Option("--http", metavar="HOST:PORT", help="Where applications are heard [127.0.0.1:8080]; repeatable."),
-    ] = None,
-    coap: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--coap", metavar="HOST:PORT", help="Where devices are heard over UDP [0.0.0.0:5683]; repeatable."
-        ),
-    ] = None,
+    http: HttpOption = None,
+    https: HttpsOption = None,
+    coap: CoapOption = None,
+    coaps: CoapsOption = None,
+    mqtt: MqttOption = None,
+    mqtts: MqttsOption = None,
+    edp: EdpOption = None,
 ) -> None:
     """Run the server.
 
-    When it accepts traffic it writes one line to stdout, `ready http=HOST:PORT coap=HOST:PORT`; logs go to stderr. Port
-    0 means any free one. SIGTERM or SIGINT ends it within 5 seconds with exit code 0.
+    When it accepts traffic it writes one line to stdout, `ready http=HOST:PORT coap=HOST:PORT`, with `https=`,
+    `coaps=`, `mqtt=`, `mqtts=` and `edp=` where those are asked for; logs go to stderr. Port 0 means any free one.
+    SIGTERM or SIGINT ends it within 5 seconds with exit code 0; SIGHUP reads the certificate again.
     """
-    settings = read_settings(config, data_dir, http=http, coap=coap)
+    listen = {
+        "http.listen": http,
+        "http.tls_listen": https,
+        "coap.listen": coap,
+        "dtls.listen": coaps,
+        "mqtt.listen": mqtt,
+        "mqtt.tls_listen": mqtts,
+        "edp.listen": edp,
+    }
+    settings = read_settings(config, data_dir, listen=listen)
     from commandpost import app
 
     with refusing_to_start():

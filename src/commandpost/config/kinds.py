@@ -166,6 +166,20 @@ def parse_listen_address(text: str) -> ListenAddress:
     return ListenAddress(host=match[1] or match[2], port=int(match[3]))
 
 
+def _module_uri(scheme: str) -> Kind[str]:
+    """A URI as OneNET modules can read it: they cut it by fixed lengths (southbound reference 1.3)."""
+
+    def read(found: object) -> str:
+        uri = _text(found)
+        match = re.fullmatch(rf"{scheme}://([0-9.]{{7,15}}):[1-9][0-9]{{3}}", uri, re.ASCII)
+        if match is None:
+            raise ValueError
+        ipaddress.IPv4Address(match[1])
+        return uri
+
+    return Kind(read, f"{scheme}://A.B.C.D:PORT with a port of four digits")
+
+
 def _read_addresses(found: object) -> tuple[ListenAddress, ...]:
     parts = list(found) if isinstance(found, list | tuple) else _text(found).split(",")
     if not 1 <= len(parts) <= LISTENERS_MAX:
@@ -187,4 +201,6 @@ MASTER_KEY: Final = Kind(
     f"{MASTER_KEY_CHARACTERS_MIN} to {MASTER_KEY_CHARACTERS_MAX} visible ASCII characters",
     is_secret=True,
 )
+MODULE_URI: Final = _module_uri("coap")
+SECURE_MODULE_URI: Final = _module_uri("coaps")
 SECRET_KEY: Final = Kind(_read_secret_key, f"{SECRET_KEY_BYTES * 2} hexadecimal digits", is_secret=True)

@@ -1,7 +1,8 @@
 """Reads settings: the file, then the environment, then the flags; what comes later wins.
 
-A key `name` in section `[part]` is `part.name` in texts and `COMMANDPOST_PART_NAME` in the environment. `http` and
-`coap` alone stand for `http.listen` and `coap.listen`. Paths are relative to the working directory.
+A key `name` in section `[part]` is `part.name` in texts and `COMMANDPOST_PART_NAME` in the environment. `http`,
+`coap`, `mqtt` and `edp` alone stand for `http.listen` and so on, `coaps` for `dtls.listen`, `https` for
+`http.tls_listen`, `mqtts` for `mqtt.tls_listen`. Paths are relative to the working directory.
 """
 
 import difflib
@@ -16,12 +17,20 @@ from typing import Any, Final
 
 from commandpost.config.kinds import Meaning
 from commandpost.config.settings import (
+    AuditSettings,
     CoapSettings,
+    DataSettings,
+    DtlsSettings,
+    EdpSettings,
     HttpSettings,
+    KeySettings,
     LimitSettings,
     Lwm2mSettings,
+    MqttSettings,
+    PushSettings,
     Settings,
     StoreSettings,
+    TlsSettings,
 )
 
 ENVIRONMENT_PREFIX: Final = "COMMANDPOST_"
@@ -30,8 +39,16 @@ CONFIG_FILE_BYTES_MAX: Final = 1_048_576  # a hundred times what every key with 
 # What Kubernetes and Docker links set for services called `commandpost` or `commandpost-http`.
 _FOREIGN_VARIABLE: Final = re.compile(r"COMMANDPOST_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d.*)?|NAME|ENV_.*)")
 _MISSPELLING_RATIO: Final = 0.8  # as difflib measures; MASTERKEY for MASTER_KEY is 0.98
-_SHORTHANDS: Final = {"http": "http.listen", "coap": "coap.listen"}
-_FLAGS: Final = {"data_dir": "--data-dir", "http.listen": "--http", "coap.listen": "--coap"}
+_SHORTHANDS: Final = {
+    "http": "http.listen",
+    "https": "http.tls_listen",
+    "coap": "coap.listen",
+    "coaps": "dtls.listen",
+    "mqtt": "mqtt.listen",
+    "mqtts": "mqtt.tls_listen",
+    "edp": "edp.listen",
+}
+_FLAGS: Final = {"data_dir": "--data-dir", **{key: f"--{name}" for name, key in _SHORTHANDS.items()}}
 
 
 class ConfigError(Exception):
@@ -68,7 +85,7 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
 
 def _format(value: object) -> str | None:
     match value:
-        case None:
+        case None | ():
             return None
         case bool():
             return str(value).lower()
@@ -91,7 +108,7 @@ def load_settings(
     Args:
         config_file: None means the one COMMANDPOST_CONFIG names, if any.
         environment: only names that begin with COMMANDPOST_ are looked at.
-        flags: by key (`data_dir`, `http.listen`, `coap.listen`); None means not given.
+        flags: by key (`data_dir`, `http.listen`, `mqtt.tls_listen`, ...); None means not given.
     Raises:
         ConfigError: something is unknown or not allowed.
     """
@@ -109,6 +126,9 @@ def load_settings(
             values[key] = _read(_FLAGS[key], key, given, meanings)
     if values.get("secret_key") is not None and values.get("secret_key_file") is not None:
         raise ConfigError("secret_key and secret_key_file are both set: one of them is allowed")
+    for key in ("http.tls_listen", "mqtt.tls_listen"):
+        if values.get(key) is not None and values.get("tls.certificate") is None:
+            raise ConfigError(f"{key} is set without tls.certificate: a listener with TLS needs one")
     return _build(values)
 
 
@@ -201,7 +221,15 @@ def _build(values: Mapping[str, object]) -> Settings:
         **plain,
         http=HttpSettings(**part("http")),
         coap=CoapSettings(**part("coap")),
+        dtls=DtlsSettings(**part("dtls")),
         lwm2m=Lwm2mSettings(**part("lwm2m")),
+        mqtt=MqttSettings(**part("mqtt")),
+        edp=EdpSettings(**part("edp")),
+        tls=TlsSettings(**part("tls")),
+        keys=KeySettings(**part("keys")),
+        data=DataSettings(**part("data")),
+        push=PushSettings(**part("push")),
         store=StoreSettings(**part("store")),
         limits=LimitSettings(**part("limits")),
+        audit=AuditSettings(**part("audit")),
     )

@@ -12,9 +12,11 @@ from commandpost.config.kinds import (
     ADDRESSES,
     BLOCK_BYTES,
     MASTER_KEY,
+    MODULE_URI,
     OBJECT_IDS,
     PATH,
     SECRET_KEY,
+    SECURE_MODULE_URI,
     TRUTH,
     UTC_OFFSET,
     ListenAddress,
@@ -56,6 +58,28 @@ class CommitDriver(Enum):
     THREAD = "thread"
 
 
+class LimitsProfile(Enum):
+    """How often an application may call: as often as it likes, or as often as the original let it."""
+
+    OFF = "off"
+    ONENET = "onenet"
+
+
+class Takeover(Enum):
+    """What a login of a device does that is connected already: win, or be refused."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class AddressFollowing(Enum):
+    """From where an update of a device without DTLS moves it (see services.registration)."""
+
+    ANY = "any"
+    SAME_IP = "same-ip"
+    AUTH_ONLY = "auth-only"
+
+
 class Synchronous(Enum):
     """SQLite's `synchronous`. Only FULL keeps the promise that an accepted command survives a power cut."""
 
@@ -70,7 +94,19 @@ class HttpSettings:
     listen: tuple[ListenAddress, ...] = field(
         default=(ListenAddress(host="127.0.0.1", port=8080),), metadata=means(ADDRESSES, "where to listen")
     )
+    tls_listen: tuple[ListenAddress, ...] = field(
+        default=(), metadata=means(ADDRESSES, "where to listen for HTTPS; needs tls.certificate")
+    )
     connections_max: int = field(default=1_000, metadata=means(whole(1, 100_000), "connections open at one time"))
+    head_bytes_max: int = field(
+        default=32_768, metadata=means(whole(4_096, 1_048_576), "request line and headers of one request")
+    )
+    head_s: float = field(
+        default=10.0, metadata=means(number(0.1, 600), "wait for the whole head of a request after its first byte")
+    )
+    silence_s: float = field(
+        default=60.0, metadata=means(number(0.1, 3_600), "wait for the first byte on a new connection")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +127,40 @@ class CoapSettings:
     receive_buffer_bytes: int = field(
         default=4 * 1024 * 1024,
         metadata=means(whole(4_096, 1_073_741_824), "receive buffer to ask the system for; `doctor` says what it gave"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtlsSettings:
+    """`[dtls]`: the door for devices over UDP with DTLS; closed unless an address is given."""
+
+    listen: tuple[ListenAddress, ...] = field(
+        default=(), metadata=means(ADDRESSES, "where to listen; the usual port is 5684")
+    )
+    persist: bool = field(
+        default=True, metadata=means(TRUTH, "whether associations outlive a restart; their keys are sealed on disk")
+    )
+    idle_timeout_s: int = field(
+        default=604_800,
+        metadata=means(whole(60, 31_536_000), "an association that was silent for so long is forgotten"),
+    )
+    connection_id_bytes: int = field(
+        default=8,
+        metadata=means(whole(0, 20), "length of the connection ids given to devices that ask for one; 0: none"),
+    )
+    mac_then_encrypt: bool = field(
+        default=False,
+        metadata=means(TRUTH, "whether CBC is done the old way for clients that know no other; not in constant time"),
+    )
+    associations_max: int = field(
+        default=1_000_000,
+        metadata=means(whole(1, 10_000_000), "associations of one listener; the one silent for longest makes room"),
+    )
+    half_open_max: int = field(
+        default=10_000, metadata=means(whole(1, 1_000_000), "handshakes under way on one listener")
+    )
+    half_open_max_per_address: int = field(
+        default=2_000, metadata=means(whole(1, 1_000_000), "the same from one address")
     )
 
 
@@ -120,8 +190,120 @@ class Lwm2mSettings:
         default=False,
         metadata=means(TRUTH, "whether arguments of an Execute are wrapped as 0='…' for clients of the strict grammar"),
     )
+    address_following: AddressFollowing = field(
+        default=AddressFollowing.ANY,
+        metadata=means(
+            choice(AddressFollowing),
+            "from where an update moves a device without DTLS: from anywhere, from another port of its address, or only"
+            " if it shows its auth code",
+        ),
+    )
+    bootstrap: bool = field(default=True, metadata=means(TRUTH, "whether `/bs` is served, on the ports of [coap]"))
+    bootstrap_uri: str | None = field(
+        default=None,
+        metadata=means(MODULE_URI, "where a bootstrap without DTLS sends devices, as they reach this server"),
+    )
+    bootstrap_secure_uri: str | None = field(
+        default=None, metadata=means(SECURE_MODULE_URI, "where a bootstrap over DTLS sends devices")
+    )
     models_dir: Path | None = field(
         default=None, metadata=means(PATH, "object definitions of one's own, beside the built-in ones")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """`[mqtt]`: the door for MQTT devices; closed unless an address is given."""
+
+    listen: tuple[ListenAddress, ...] = field(
+        default=(), metadata=means(ADDRESSES, "where to listen; usual ports are 1883 and 6002")
+    )
+    tls_listen: tuple[ListenAddress, ...] = field(
+        default=(), metadata=means(ADDRESSES, "where to listen for MQTT over TLS; needs tls.certificate")
+    )
+    connections_max: int = field(default=20_000, metadata=means(whole(1, 1_000_000), "connections open at one time"))
+    packet_bytes_max: int = field(
+        default=3_276_800, metadata=means(whole(1_024, 268_435_455), "largest packet a device may send")
+    )
+    session_expiry_s: int = field(
+        default=7 * 86_400,
+        metadata=means(whole(60, 31_536_000), "how long a session outlives its connection at most"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdpSettings:
+    """`[edp]`: the door for EDP devices; closed unless an address is given."""
+
+    listen: tuple[ListenAddress, ...] = field(
+        default=(), metadata=means(ADDRESSES, "where to listen; usual ports are 876 and 29876")
+    )
+    connections_max: int = field(default=20_000, metadata=means(whole(1, 1_000_000), "connections open at one time"))
+    takeover: Takeover = field(
+        default=Takeover.ALWAYS, metadata=means(choice(Takeover), "whether a new login of a connected device wins")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """`[tls]`: the certificate of listeners with TLS."""
+
+    certificate: Path | None = field(
+        default=None, metadata=means(PATH, "file with the certificate chain in PEM, the server's own first")
+    )
+    private_key: Path | None = field(
+        default=None, metadata=means(PATH, "file with its private key in PEM; absent: it is in the certificate's file")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings:
+    """`[keys]`: what keys open, where the documents of the dialect disagree."""
+
+    nbiot_master_only: bool = field(
+        default=False, metadata=means(TRUTH, "whether /nbiot takes the MasterKey only, and no device-level key")
+    )
+    strict_methods: bool = field(
+        default=False,
+        metadata=means(TRUTH, "whether a device-level key without access_methods opens nothing, instead of all verbs"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """`[data]`: what devices report."""
+
+    retention_days: int = field(
+        default=180, metadata=means(whole(1, 36_500), "how long datapoints and binaries are kept after their arrival")
+    )
+    streams_max_per_device: int = field(default=1_000, metadata=means(whole(1, 100_000), "datastreams of one device"))
+    held_bytes_max: int = field(
+        default=268_435_456,
+        metadata=means(whole(1_048_576, 1_099_511_627_776), "what half-received packets of all connections may take"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushSettings:
+    """`[push]`: requests to the users' own servers."""
+
+    allow_private: bool = field(
+        default=False, metadata=means(TRUTH, "whether loopback, private and link-local addresses may be pushed to")
+    )
+    timeout_s: float = field(default=5.0, metadata=means(number(0.1, 60), "what one request may take in all"))
+    requests_per_subscription_max: int = field(
+        default=16, metadata=means(whole(1, 256), "requests open to one receiver")
+    )
+    requests_max: int = field(
+        default=64,
+        metadata=means(whole(1, 1_024), "requests open to all; each receiver may have one beyond it"),
+    )
+    subscriptions_max: int = field(default=16, metadata=means(whole(1, 64), "receivers of one product"))
+    failures_max: int = field(
+        default=2_000, metadata=means(whole(1, 1_000_000), "failures after which an event goes into the list of them")
+    )
+    failing_max_s: int = field(
+        default=86_400, metadata=means(whole(60, 2_592_000), "the same, in seconds since the first")
     )
 
 
@@ -143,8 +325,31 @@ class StoreSettings:
 class LimitSettings:
     """`[limits]`: what is refused beyond them."""
 
+    profile: LimitsProfile = field(
+        default=LimitsProfile.OFF,
+        metadata=means(
+            choice(LimitsProfile), "how often applications may call; onenet: 300/s, and 1 s between instants"
+        ),
+    )
+    calls_per_s_per_product: int | None = field(
+        default=None, metadata=means(whole(0, 1_000_000), "calls a second of one product, 0: any; else the profile's")
+    )
+    calls_per_s_per_key: int | None = field(
+        default=None,
+        metadata=means(whole(0, 1_000_000), "the same of one device-level key; no profile has one"),
+    )
+    instant_gap_ms: int | None = field(
+        default=None,
+        metadata=means(whole(0, 3_600_000), "between two instant commands to one device; else the profile's"),
+    )
     waiting_max_per_device: int = field(
         default=10, metadata=means(whole(1, 1_000), "cached commands waiting for one device")
+    )
+    payloads_open_max_per_device: int = field(
+        default=1_000, metadata=means(whole(1, 100_000), "/cmds payloads of one device that have not ended")
+    )
+    payload_answer_window_s: int = field(
+        default=10, metadata=means(whole(1, 3_600), "wait for the reply to a /cmds payload with qos 0 or timeout 0")
     )
     instant_waiting_max_per_device: int = field(
         default=16, metadata=means(whole(1, 1_000), "instant commands open for one device")
@@ -152,8 +357,22 @@ class LimitSettings:
     instants_max: int = field(
         default=10_000, metadata=means(whole(1, 1_000_000), "instant commands open for all devices")
     )
+    failed_login_delay: bool = field(
+        default=True,
+        metadata=means(TRUTH, "whether wrong credentials are answered late, from the 10th of a minute and address on"),
+    )
     registrations_max: int = field(
         default=1_000, metadata=means(whole(1, 100_000), "registrations being written at one time")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """`[audit]`: who did what."""
+
+    retention_days: int = field(default=180, metadata=means(whole(1, 36_500), "how long entries are kept"))
+    rows_max: int = field(
+        default=1_000_000, metadata=means(whole(1_000, 1_000_000_000), "entries kept at most; the oldest go first")
     )
 
 
@@ -189,6 +408,24 @@ class Settings:
     secret_key_file: Path | None = field(default=None, metadata=means(PATH, "a file that holds that key"))
     http: HttpSettings = HttpSettings()
     coap: CoapSettings = CoapSettings()
+    dtls: DtlsSettings = DtlsSettings()
     lwm2m: Lwm2mSettings = Lwm2mSettings()
+    mqtt: MqttSettings = MqttSettings()
+    edp: EdpSettings = EdpSettings()
+    tls: TlsSettings = TlsSettings()
+    keys: KeySettings = KeySettings()
+    data: DataSettings = DataSettings()
+    push: PushSettings = PushSettings()
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
+    audit: AuditSettings = AuditSettings()
+
+    @property
+    def descriptors_wanted(self) -> int:
+        """How many connections may be open at one time on the listeners that are asked for."""
+        wanted = self.http.connections_max
+        if self.mqtt.listen or self.mqtt.tls_listen:
+            wanted += self.mqtt.connections_max
+        if self.edp.listen:
+            wanted += self.edp.connections_max
+        return wanted

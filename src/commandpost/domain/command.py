@@ -18,6 +18,10 @@ RETRY_MAX: Final = 10
 ANSWER_TIMEOUT_DEFAULT_MS: Final = 25_000
 ANSWER_PAYLOAD_BYTES_MAX: Final = 65_536  # what a block-wise answer may grow to (protocols/coap/blockwise)
 WAITING_MAX: Final = 10  # commands in state waiting per NB-IoT device (northbound reference 1.6)
+PAYLOAD_BYTES_MAX: Final = 65_535  # of `/cmds`: less than 64 K (northbound reference 6.1)
+PAYLOADS_OPEN_MAX: Final = 1_000  # payloads of one device without an end; the documents name none
+PAYLOAD_WINDOW_MAX: Final = 16  # payloads sent and not yet confirmed by the transport (P4)
+PAYLOAD_ANSWER_WINDOW_MS: Final = 10_000  # northbound reference 6.2
 
 
 class CommandMode(Enum):
@@ -101,9 +105,15 @@ class Outcome(IntEnum):
     ADDR_OCCUPIED = 13
 
 
+REPLY_WITHOUT_CODE: Final = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the device answered: the code as its byte (0x45 is 2.05), the raw bytes, and what they mean."""
+    """What the device answered: the code as its byte (0x45 is 2.05), the raw bytes, and what they mean.
+
+    The reply to a `/cmds` payload has no code: REPLY_WITHOUT_CODE stands for it.
+    """
 
     code: int
     content_format: int | None = None

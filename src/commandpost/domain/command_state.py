@@ -12,6 +12,7 @@ from commandpost.domain.command import AttemptEnd, Command, CommandState, Outcom
 from commandpost.domain.errors import IllegalTransition
 from commandpost.domain.ids import AttemptId
 from commandpost.domain.instant import Instant
+from commandpost.domain.operation import Deliver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,14 @@ class FailedTooLate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredLate:
+    """`/cmds` only: the device replied after the end of its attempt, within the validity (the one exception of P7)."""
+
+    at: Instant
+    end: AttemptEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """The command cannot be encoded for its device; nothing was sent."""
 
@@ -84,12 +93,13 @@ class Cancelled:
 
 
 AttemptEvent = Succeeded | FailedForNow | FailedForGood | FailedTooLate
-CommandEvent = Claimed | Confirmed | AttemptEvent | Refused | WindowClosed | Cancelled
+CommandEvent = Claimed | Confirmed | AttemptEvent | AnsweredLate | Refused | WindowClosed | Cancelled
 
 TRANSITIONS: Final[Mapping[tuple[CommandState, type[CommandEvent]], CommandState]] = {
     (CommandState.WAITING, Claimed): CommandState.SENT,
     (CommandState.WAITING, Refused): CommandState.FAILED,
     (CommandState.WAITING, WindowClosed): CommandState.EXPIRED,
+    (CommandState.WAITING, AnsweredLate): CommandState.SUCCEEDED,
     (CommandState.WAITING, Cancelled): CommandState.CANCELLED,
     (CommandState.SENT, Confirmed): CommandState.DELIVERED,
     (CommandState.SENT, Succeeded): CommandState.SUCCEEDED,
@@ -100,6 +110,7 @@ TRANSITIONS: Final[Mapping[tuple[CommandState, type[CommandEvent]], CommandState
     (CommandState.DELIVERED, FailedForNow): CommandState.WAITING,
     (CommandState.DELIVERED, FailedForGood): CommandState.FAILED,
     (CommandState.DELIVERED, FailedTooLate): CommandState.EXPIRED,
+    (CommandState.FAILED, AnsweredLate): CommandState.SUCCEEDED,
 }
 
 
@@ -113,6 +124,8 @@ def advance(command: Command, event: CommandEvent) -> Command:
         state = TRANSITIONS[command.state, type(event)]
     except KeyError:
         raise IllegalTransition(command.id, command.state, type(event).__name__) from None
+    if isinstance(event, AnsweredLate) and not may_answer_late(command, event.at):
+        raise IllegalTransition(command.id, command.state, type(event).__name__)
     finished_at = event.at if state.is_final else None
     match event:
         case Claimed():
@@ -123,7 +136,7 @@ def advance(command: Command, event: CommandEvent) -> Command:
                 current_attempt=event.attempt_id,
                 sent_at=event.at,
             )
-        case Succeeded() | FailedForNow() | FailedForGood() | FailedTooLate():
+        case Succeeded() | FailedForNow() | FailedForGood() | FailedTooLate() | AnsweredLate():
             remaining = command.remaining
             if isinstance(event, FailedForNow) and remaining is not None:
                 remaining -= 1
@@ -140,3 +153,15 @@ def advance(command: Command, event: CommandEvent) -> Command:
             return replace(command, state=state, outcome=event.outcome, finished_at=finished_at)
         case Confirmed() | WindowClosed() | Cancelled():
             return replace(command, state=state, finished_at=finished_at)
+
+
+def may_answer_late(command: Command, at: Instant) -> bool:
+    """Tell whether a reply still counts that finds no attempt open: a payload that went out, within its validity, and
+    either waits to go out again or was given up for want of an answer (design section 2, P7)."""
+    is_given_up = command.state is CommandState.FAILED and command.outcome is Outcome.TIME_OUT
+    return (
+        isinstance(command.operation, Deliver)
+        and command.attempts > 0
+        and at < command.expires_at
+        and (is_given_up or command.state is CommandState.WAITING)
+    )

@@ -8,13 +8,49 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from commandpost.domain.command import DeliveryPolicy
+from commandpost.domain.command import DeliveryPolicy, Transport
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 
 PROTOCOL_LWM2M: Final = "LWM2M"
+PROTOCOL_MQTT: Final = "MQTT"
+PROTOCOL_EDP: Final = "EDP"
 PROTOCOLS: Final = ("LWM2M", "EDP", "MQTT", "HTTP", "TCP", "TCPTRANSPARENT", "MODBUS", "JTEXT")
 """What `protocol` may be, compared in capitals (northbound reference 3.1)."""
+
+_PAYLOAD_TRANSPORTS: Final = {PROTOCOL_MQTT: Transport.MQTT, PROTOCOL_EDP: Transport.EDP}
+
+
+class DeviceSecurity(Enum):
+    """How the devices of a product prove who they are; holds for everything they send (southbound reference 4)."""
+
+    NOSEC = "nosec"
+    """Without DTLS; a device whose record has an auth code shows it. DTLS is refused."""
+    NOSEC_AUTH_CODE = "nosec+auth_code"
+    """Without DTLS, and every device has to show an auth code. DTLS is refused."""
+    DTLS = "dtls"
+    """With a pre-shared key over DTLS; nothing else is listened to."""
+    MIXED = "mixed"
+    """Either way; what was registered over DTLS is touched over DTLS alone."""
+
+    @property
+    def allows_dtls(self) -> bool:
+        """Whether a device may come over DTLS."""
+        return self in (DeviceSecurity.DTLS, DeviceSecurity.MIXED)
+
+    @property
+    def allows_nosec(self) -> bool:
+        """Whether a device may come without it."""
+        return self is not DeviceSecurity.DTLS
+
+
+class KeyLabel(Enum):
+    """Which of a device's two pre-shared keys (southbound reference 4.1)."""
+
+    ACCESS = "access"
+    """Opens everything a device does."""
+    BOOTSTRAP = "bootstrap"
+    """Opens `/bs` alone."""
 
 
 class ImeiRule(Enum):
@@ -39,6 +75,11 @@ class Product:
     """Whether a device that has an IMSI may register with its IMEI alone."""
     execute_delivery: DeliveryPolicy = DeliveryPolicy.AT_LEAST_ONCE
     """What holds for an Execute whose caller names no policy."""
+    device_security: DeviceSecurity = DeviceSecurity.MIXED
+    bootstrap_uri: str | None = None
+    """Where its devices are sent by a bootstrap; None: where all are."""
+    bootstrap_secure_uri: str | None = None
+    """The same for devices that get a pre-shared key."""
 
 
 class KeyKind(Enum):
@@ -48,6 +89,8 @@ class KeyKind(Enum):
     """Shown as `api-key`."""
     ACCESS = "access"
     """Signs `Authorization` tokens."""
+    REGISTER = "register"
+    """The register code: lets a device register itself (northbound reference 3.9)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +102,8 @@ class SealedKey:
     sealed: bytes
     index: bytes
     created_at: Instant
+    expires_at: Instant | None = None
+    """Of a key that was replaced and is good for a while yet; None: it is the product's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +142,10 @@ class Device:
     """JSON object text."""
     sealed_auth_code: bytes | None = None
     sealed_psk: bytes | None = None
+    """The access key; the bootstrap key too while there is no other."""
+    sealed_bootstrap_psk: bytes | None = None
+    psk_identity: str | None = None
+    """A DTLS identity beside IMEI and endpoint name; unique in the whole platform."""
     created_at: Instant
     activated_at: Instant | None = None
     """When it first registered."""
@@ -110,6 +159,11 @@ class Device:
     def is_lwm2m(self) -> bool:
         """Whether the device speaks LwM2M."""
         return self.protocol.upper() == PROTOCOL_LWM2M
+
+    @property
+    def payload_transport(self) -> Transport | None:
+        """What carries a `/cmds` payload to it; None: it speaks nothing that could."""
+        return _PAYLOAD_TRANSPORTS.get(self.protocol.upper())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

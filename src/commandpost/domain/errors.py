@@ -96,6 +96,23 @@ class DeviceOffline(DomainError):
     code = "device_offline"
 
 
+class WrongProtocol(DomainError):
+    """What was asked of the device is nothing its protocol has."""
+
+    code = "wrong_protocol"
+
+    def __init__(self, protocol: str, allowed: str) -> None:
+        self.protocol = protocol
+        self.allowed = allowed
+        super().__init__(f"the device speaks {protocol}: {allowed} is allowed")
+
+
+class Forbidden(DomainError):
+    """The key is valid and its product is right, but it does not open this device, stream or verb."""
+
+    code = "forbidden"
+
+
 class Unauthenticated(DomainError):
     """No credential was shown (`is_missing`), or it is not valid."""
 

@@ -60,7 +60,11 @@ class NotAccepted(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptCommand(Fact[Accepted | NotAccepted]):
     """Take a command in. The limit is checked inside and counts earlier items of the same batch; a command whose
-    window has closed by `command.created_at` does not count as waiting."""
+    window has closed by `command.created_at` does not count as waiting.
+
+    A payload of `/cmds` counts until it has ended, not only while it waits: what was delivered and not answered may
+    have to go out again.
+    """
 
     priority: ClassVar[Priority] = Priority.ACCEPT
     command: Command
@@ -215,6 +219,17 @@ class ReplaceKey(Fact[bool]):
     """Put a key in place of the product's key of that kind; False when the product is unknown or the key taken."""
 
     key: SealedKey
+    old_until: Instant | None = None
+    """How long the key that is replaced is good yet; None: not at all, and neither is any that was replaced before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneOldKeys(Fact[int]):
+    """Remove up to `limit` replaced keys whose time was over before an instant; gives how many."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    expired_before: Instant
+    limit: int
 
 
 class NotCreated(Enum):
@@ -222,6 +237,8 @@ class NotCreated(Enum):
 
     IMEI_TAKEN = "imei_taken"
     AUTH_INFO_TAKEN = "auth_info_taken"
+    PSK_IDENTITY_TAKEN = "psk_identity_taken"
+    """The DTLS identity, or an IMEI that is another device's DTLS identity."""
     PRODUCT_GONE = "product_gone"
     FULL = "full"
     """Device ids are used up."""
@@ -239,10 +256,32 @@ class UpdateDevice(Fact[Device | None]):
     """Put the device as given in place of the one with its id and product; None when there is none.
 
     Only what its owner may change is taken from it. Id, product, protocol, IMEI and created_at stay, and so does what
-    registration and setup learned: activated_at, last_heard_at, manufacturer, model, is_setup_done.
+    registration and setup learned: activated_at, last_heard_at, manufacturer, model, is_setup_done. Keys and the DTLS
+    identity have a fact of their own (ChangeDeviceKeys), so that an update cannot bring an old key back.
     """
 
     device: Device
+
+
+class KeysNotChanged(Enum):
+    """Why a device's keys were not changed."""
+
+    DEVICE_GONE = "device_gone"
+    PSK_IDENTITY_TAKEN = "psk_identity_taken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeDeviceKeys(Fact[Device | KeysNotChanged]):
+    """Change a device's pre-shared keys and its DTLS identity; None stays.
+
+    An identity is unique in the whole platform, and what stands before its first `;` is no other device's IMEI.
+    """
+
+    product_id: ProductId
+    device_id: DeviceId
+    sealed_psk: bytes | None = None
+    sealed_bootstrap_psk: bytes | None = None
+    psk_identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

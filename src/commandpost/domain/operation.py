@@ -99,7 +99,11 @@ class Discover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
-    """Hand a payload to a device that is connected over MQTT or EDP (`/cmds`)."""
+    """Hand a payload to a device that is connected over MQTT or EDP (`/cmds`).
+
+    `qos` 0: at most once; 1: again at each connect until answered or expired. `kind`: 0 a command, which may be
+    answered; 1 PUSH_DATA, EDP only, without command id (northbound reference 6.1).
+    """
 
     payload: bytes
     qos: int

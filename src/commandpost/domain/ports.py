@@ -174,11 +174,15 @@ class StoreReader(Protocol):
         ...
 
     async def find_key(self, index: bytes) -> SealedKey | None:
-        """Give the key with this index."""
+        """Give the key with this index; it may be a replaced one, whose time may be over."""
         ...
 
     async def get_key(self, product_id: ProductId, kind: KeyKind) -> SealedKey | None:
         """Give a product's key of a kind."""
+        ...
+
+    async def old_keys(self, product_id: ProductId) -> tuple[SealedKey, ...]:
+        """A product's replaced keys that have a time yet, or had: whoever asks compares it. Newest end first."""
         ...
 
     async def find_device(self, device_id: DeviceId) -> Device | None:
@@ -187,6 +191,10 @@ class StoreReader(Protocol):
 
     async def find_device_by_imei(self, imei: str) -> Device | None:
         """Give the device with this IMEI, of any product."""
+        ...
+
+    async def find_device_by_psk_identity(self, psk_identity: str) -> Device | None:
+        """Give the device with this DTLS identity of its own, of any product."""
         ...
 
     async def list_devices(
@@ -270,6 +278,8 @@ class Transmission:
     """On Clock.monotonic."""
     delivery: DeliveryPolicy
     """AT_MOST_ONCE: exactly one datagram, no CoAP retransmission, no fall-back request."""
+    is_setup: bool = False
+    """The server's own step after a registration: no application asked for it."""
 
 
 class AttemptListener(Protocol):

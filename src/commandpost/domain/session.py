@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NewType
 
+from commandpost.domain.device import KeyLabel
 from commandpost.domain.ids import DeviceId, ProductId, StartId
 from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.operation import Lwm2mOperation
@@ -28,6 +29,14 @@ class Observation:
     coap_token: bytes
     path: ResourcePath
     is_automatic: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerIdentity:
+    """Who a peer has proved to be, by a pre-shared key of the device."""
+
+    device_id: DeviceId
+    label: KeyLabel
 
 
 class SetupKind(Enum):
@@ -79,6 +88,8 @@ class Session:
     accepted_formats: tuple[int, ...] = ()
     observations: tuple[Observation, ...] = ()
     pending_setup: tuple[SetupStep, ...] = ()
+    identity_label: KeyLabel | None = None
+    """The key with which the device registered; None: without DTLS. Only the same device over DTLS may touch it."""
 
     def is_online(self, now: Instant) -> bool:
         """Tell whether the lifetime is still running; nothing else decides (southbound reference 1.5)."""

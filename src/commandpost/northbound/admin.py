@@ -8,17 +8,38 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from commandpost.domain.command import CommandState, DeliveryPolicy
-from commandpost.domain.device import PROTOCOL_LWM2M, DeviceFilter, ImeiRule, KeyKind, Product
+from commandpost.domain.device import PROTOCOL_LWM2M, DeviceFilter, DeviceSecurity, ImeiRule, Product
 from commandpost.domain.errors import CommandpostError, Invalid, NotFound, NotWaiting
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId, parse_command_id
 from commandpost.domain.instant import Instant
-from commandpost.domain.ports import CommandRecord, Page
+from commandpost.domain.ports import Clock, CommandRecord, Page
+from commandpost.northbound.admin_audit import ListAudit, entry_to_json, operators_entry
 from commandpost.northbound.admin_errors import AdminError
+from commandpost.northbound.admin_parameters import (
+    AddDevice,
+    ChangeProduct,
+    CreateProduct,
+    ListCommands,
+    ListDevices,
+    Nothing,
+    OfProduct,
+    OneCommand,
+    OneDevice,
+    RotateKey,
+)
+from commandpost.northbound.admin_push import (
+    AddPush,
+    AdminPush,
+    ListFailures,
+    ListPush,
+    OnePush,
+    ReplayPush,
+)
 from commandpost.northbound.admin_records import (
     command_to_json,
     device_to_json,
@@ -27,80 +48,19 @@ from commandpost.northbound.admin_records import (
     record_to_json,
     resources_to_json,
 )
+from commandpost.services.audit import AuditLog
 from commandpost.services.commands import Commands
 from commandpost.services.devices import Devices, DeviceView, NewDevice
-from commandpost.services.products import ProductChange, Products, ProductSettings
+from commandpost.services.products import (
+    ProductChange,
+    Products,
+    ProductSettings,
+    is_weak_master_key,
+)
+from commandpost.services.push.subscriptions import Subscriptions
 
 NUMBER_MAX: Final = 2**63 - 1  # what the store's integers hold
-LIST_MAX: Final = 100  # rows of one answer; a line of the socket stays far below its bound
-
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-_Text = Annotated[str, msgspec.Meta(max_length=2_048)]
-_Key = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,128}$")]
-_PageNumber = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-_RowCount = Annotated[int, msgspec.Meta(ge=1, le=LIST_MAX)]
-
-
-class _Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class _CreateProduct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: _Name
-    product_id: _Name | None = None
-    master_key: _Key | None = None
-    auto_discover: bool | None = None
-    imei_rule: ImeiRule | None = None
-    allow_imei_only: bool | None = None
-    execute_delivery: DeliveryPolicy | None = None
-
-
-class _OfProduct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    product_id: _Name | None = None
-
-
-class _ChangeProduct(_OfProduct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: _Name | None = None
-    auto_discover: bool | None = None
-    imei_rule: ImeiRule | None = None
-    allow_imei_only: bool | None = None
-    execute_delivery: DeliveryPolicy | None = None
-
-
-class _RotateKey(_OfProduct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    kind: KeyKind
-
-
-class _AddDevice(_OfProduct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    imei: _Name
-    imsi: _Text = ""
-    title: _Text = ""
-    description: _Text = ""
-    tags: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=64)] = ()
-    auto_observe: bool = True
-    auth_code: _Name | None = None
-    psk: _Name | None = None
-
-
-class _ListDevices(_OfProduct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    key_words: _Text = ""
-    online: bool | None = None
-    page: _PageNumber = 1
-    limit: _RowCount = LIST_MAX
-
-
-class _OneDevice(_OfProduct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    device: _Name
-
-
-class _ListCommands(_OfProduct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    device: _Name | None = None
-    before_seq: _Name | None = None
-    limit: _RowCount = LIST_MAX
-
-
-class _OneCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    command_id: _Name
+WEAK_KEYS_LOOKED_FOR_MAX: Final = 1_000  # products; `doctor` waits for this
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +68,8 @@ class _Call:
     takes: type[msgspec.Struct]
     # Any: the struct named beside it; a table cannot say so
     perform: Callable[["AdminApi", Any], Awaitable[object]]
+    is_kept: bool = True
+    """Whether the audit hears of it: it changes something, or shows a key."""
 
 
 class AdminApi:
@@ -122,12 +84,27 @@ class AdminApi:
         products: Products,
         devices: Devices,
         commands: Commands,
+        subscriptions: Subscriptions | None = None,
+        audit: AuditLog | None = None,
+        clock: Clock | None = None,
         status: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._products = products
         self._devices = devices
         self._commands = commands
+        self._push = (
+            None if subscriptions is None else AdminPush(subscriptions=subscriptions, find_product=self._find_product)
+        )
+        self._audit = audit
+        self._clock = clock
         self._status = status
+
+    @property
+    def push(self) -> AdminPush:
+        """The calls on subscriptions."""
+        if self._push is None:
+            raise AdminError("unknown_call", "this server pushes nothing")
+        return self._push
 
     async def call(self, name: str, parameters: Mapping[str, object]) -> object:
         """Perform one call of CALLS.
@@ -144,22 +121,47 @@ class AdminApi:
             wanted = msgspec.convert(dict(parameters), found.takes)
         except msgspec.ValidationError as error:
             raise AdminError("invalid", f"{name}: {error}") from error
+        result = "internal"
         try:
-            return await found.perform(self, wanted)
+            answer = await found.perform(self, wanted)
+            result = "ok"
         except CommandpostError as error:
+            result = error.code
             raise AdminError(error.code, str(error)) from error
+        finally:
+            if found.is_kept and self._audit is not None and self._clock is not None:
+                self._audit.record(operators_entry(name, parameters, result, self._clock.wall_ms()))
+        return answer
 
-    async def server_status(self, _: _Nothing) -> object:
-        return dict(self._status())
+    async def server_status(self, _: Nothing) -> object:
+        return {**self._status(), "weak_master_keys": await self._weak_master_keys()}
+
+    async def _weak_master_keys(self) -> list[str]:
+        """Give the products whose MasterKey can be found by trying; `doctor` says so."""
+        products = await self._products.list()
+        keys = [await self._products.keys(product.id) for product in products[:WEAK_KEYS_LOOKED_FOR_MAX]]
+        return [str(each.product_id) for each in keys if is_weak_master_key(each.master_key)]
+
+    async def list_audit(self, wanted: ListAudit) -> object:
+        if self._audit is None:
+            raise AdminError("unknown_call", "this server keeps no audit")
+        product_id = None if wanted.product_id is None else ProductId(_parse_number("product", wanted.product_id))
+        before = None if wanted.before is None else int(wanted.before)
+        found = await self._audit.list(product_id, before_number=before, limit=wanted.limit)
+        following = str(found[-1].number) if len(found) == wanted.limit else None
+        return {"entries": [entry_to_json(each) for each in found], "before": following}
 
     # --- products and keys -------------------------------------------------------------------------------------------
 
-    async def create_product(self, wanted: _CreateProduct) -> object:
+    async def create_product(self, wanted: CreateProduct) -> object:
         settings = ProductSettings(
             is_auto_discovered=bool(wanted.auto_discover),
             imei_rule=wanted.imei_rule or ImeiRule.PERMISSIVE,
             allow_imei_only=bool(wanted.allow_imei_only),
             execute_delivery=wanted.execute_delivery or DeliveryPolicy.AT_LEAST_ONCE,
+            device_security=wanted.device_security or DeviceSecurity.MIXED,
+            bootstrap_uri=wanted.bootstrap_uri,
+            bootstrap_secure_uri=wanted.bootstrap_secure_uri,
         )
         created = await self._products.create(
             name=wanted.name,
@@ -169,10 +171,10 @@ class AdminApi:
         )
         return {**product_to_json(created.product), **keys_to_json(created.keys)}
 
-    async def list_products(self, _: _Nothing) -> object:
+    async def list_products(self, _: Nothing) -> object:
         return [product_to_json(product) for product in await self._products.list()]
 
-    async def change_product(self, wanted: _ChangeProduct) -> object:
+    async def change_product(self, wanted: ChangeProduct) -> object:
         product = await self._product(wanted)
         change = ProductChange(
             name=wanted.name,
@@ -180,21 +182,27 @@ class AdminApi:
             imei_rule=wanted.imei_rule,
             allow_imei_only=wanted.allow_imei_only,
             execute_delivery=wanted.execute_delivery,
+            device_security=wanted.device_security,
+            bootstrap_uri=wanted.bootstrap_uri,
+            bootstrap_secure_uri=wanted.bootstrap_secure_uri,
         )
         return product_to_json(await self._products.change(product.id, change))
 
-    async def show_keys(self, wanted: _OfProduct) -> object:
+    async def show_keys(self, wanted: OfProduct) -> object:
         product = await self._product(wanted)
         return keys_to_json(await self._products.keys(product.id))
 
-    async def rotate_key(self, wanted: _RotateKey) -> object:
+    async def rotate_key(self, wanted: RotateKey) -> object:
         product = await self._product(wanted)
-        await self._products.rotate_key(product.id, wanted.kind)
+        await self._products.rotate_key(product.id, wanted.kind, overlap_s=wanted.overlap_s)
         return keys_to_json(await self._products.keys(product.id))
 
-    async def _product(self, wanted: _OfProduct) -> Product:
-        if wanted.product_id is not None:
-            return await self._products.get(ProductId(_parse_number("product", wanted.product_id)))
+    async def _product(self, wanted: OfProduct) -> Product:
+        return await self._find_product(wanted.product_id)
+
+    async def _find_product(self, product_id: str | None) -> Product:
+        if product_id is not None:
+            return await self._products.get(ProductId(_parse_number("product", product_id)))
         products = await self._products.list()
         if len(products) == 1:
             return products[0]
@@ -204,7 +212,7 @@ class AdminApi:
 
     # --- devices -----------------------------------------------------------------------------------------------------
 
-    async def add_device(self, wanted: _AddDevice) -> object:
+    async def add_device(self, wanted: AddDevice) -> object:
         product = await self._product(wanted)
         new = NewDevice(
             protocol=PROTOCOL_LWM2M,
@@ -221,23 +229,25 @@ class AdminApi:
             other="{}",
             auth_code=wanted.auth_code,
             psk=wanted.psk,
+            psk_hex=wanted.psk_hex,
+            psk_identity=wanted.psk_identity,
         )
         device = await self._devices.create(product, new)
         return device_to_json(DeviceView(device=device, is_online=False))
 
-    async def list_devices(self, wanted: _ListDevices) -> object:
+    async def list_devices(self, wanted: ListDevices) -> object:
         product = await self._product(wanted)
         which = DeviceFilter(key_words=wanted.key_words, is_online=wanted.online)
         page = Page(number=wanted.page, size=wanted.limit)
         total, views = await self._devices.list(product, which, page)
         return {"total": total, "devices": [device_to_json(view) for view in views]}
 
-    async def show_device(self, wanted: _OneDevice) -> object:
+    async def show_device(self, wanted: OneDevice) -> object:
         _, view = await self._find_device(wanted)
         resources = await self._devices.resources(view.device, None)
         return {**device_to_json(view), "resources": resources_to_json(resources)}
 
-    async def remove_device(self, wanted: _OneDevice) -> object:
+    async def remove_device(self, wanted: OneDevice) -> object:
         try:
             product, view = await self._find_device(wanted)
             await self._devices.remove(product, view.device.id)
@@ -247,7 +257,7 @@ class AdminApi:
             return {"device": wanted.device, "removed": False}
         return {"device": wanted.device, "removed": True}
 
-    async def _find_device(self, wanted: _OneDevice) -> tuple[Product, DeviceView]:
+    async def _find_device(self, wanted: OneDevice) -> tuple[Product, DeviceView]:
         """Find by id; what is no device's id may be an IMEI."""
         product = await self._product(wanted)
         if wanted.device.isascii() and wanted.device.isdigit() and 0 < int(wanted.device) <= DEVICE_ID_MAX:
@@ -259,7 +269,7 @@ class AdminApi:
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
-    async def list_commands(self, wanted: _ListCommands) -> object:
+    async def list_commands(self, wanted: ListCommands) -> object:
         if wanted.device is not None:
             if wanted.before_seq is not None:
                 raise Invalid("before_seq", wanted.before_seq, "none beside a device")
@@ -269,8 +279,8 @@ class AdminApi:
         commands = await self._commands.list_recent(product, before_seq=before_seq, limit=wanted.limit)
         return [command_to_json(command) for command in commands]
 
-    async def _device_history(self, wanted: _ListCommands, device: str) -> object:
-        product, view = await self._find_device(_OneDevice(product_id=wanted.product_id, device=device))
+    async def _device_history(self, wanted: ListCommands, device: str) -> object:
+        product, view = await self._find_device(OneDevice(product_id=wanted.product_id, device=device))
         _, commands = await self._commands.history(
             product,
             view.device,
@@ -282,11 +292,11 @@ class AdminApi:
         )
         return [command_to_json(command) for command in commands]
 
-    async def show_command(self, wanted: _OneCommand) -> object:
+    async def show_command(self, wanted: OneCommand) -> object:
         _, record = await self._find_command(wanted)
         return record_to_json(record)
 
-    async def cancel_command(self, wanted: _OneCommand) -> object:
+    async def cancel_command(self, wanted: OneCommand) -> object:
         product, record = await self._find_command(wanted)
         command = record.command
         view = await self._devices.get(product, command.device_id)
@@ -298,7 +308,7 @@ class AdminApi:
             return {**command_to_json(command), "cancelled": False}
         return {**command_to_json(cancelled), "cancelled": True}
 
-    async def _find_command(self, wanted: _OneCommand) -> tuple[Product, CommandRecord]:
+    async def _find_command(self, wanted: OneCommand) -> tuple[Product, CommandRecord]:
         """Find a command of any product: its id alone is enough for an operator."""
         command_id = parse_command_id(wanted.command_id)
         if command_id is None:
@@ -319,18 +329,25 @@ def _parse_number(field: str, digits: str) -> int:
 
 
 CALLS: Final[Mapping[str, _Call]] = {
-    "server.status": _Call(_Nothing, AdminApi.server_status),
-    "product.create": _Call(_CreateProduct, AdminApi.create_product),
-    "product.list": _Call(_Nothing, AdminApi.list_products),
-    "product.set": _Call(_ChangeProduct, AdminApi.change_product),
-    "key.show": _Call(_OfProduct, AdminApi.show_keys),
-    "key.rotate": _Call(_RotateKey, AdminApi.rotate_key),
-    "device.add": _Call(_AddDevice, AdminApi.add_device),
-    "device.list": _Call(_ListDevices, AdminApi.list_devices),
-    "device.show": _Call(_OneDevice, AdminApi.show_device),
-    "device.remove": _Call(_OneDevice, AdminApi.remove_device),
-    "command.list": _Call(_ListCommands, AdminApi.list_commands),
-    "command.show": _Call(_OneCommand, AdminApi.show_command),
-    "command.cancel": _Call(_OneCommand, AdminApi.cancel_command),
+    "server.status": _Call(Nothing, AdminApi.server_status, is_kept=False),
+    "product.create": _Call(CreateProduct, AdminApi.create_product),
+    "product.list": _Call(Nothing, AdminApi.list_products, is_kept=False),
+    "product.set": _Call(ChangeProduct, AdminApi.change_product),
+    "key.show": _Call(OfProduct, AdminApi.show_keys),
+    "key.rotate": _Call(RotateKey, AdminApi.rotate_key),
+    "device.add": _Call(AddDevice, AdminApi.add_device),
+    "device.list": _Call(ListDevices, AdminApi.list_devices, is_kept=False),
+    "device.show": _Call(OneDevice, AdminApi.show_device, is_kept=False),
+    "device.remove": _Call(OneDevice, AdminApi.remove_device),
+    "command.list": _Call(ListCommands, AdminApi.list_commands, is_kept=False),
+    "command.show": _Call(OneCommand, AdminApi.show_command, is_kept=False),
+    "command.cancel": _Call(OneCommand, AdminApi.cancel_command),
+    "audit.list": _Call(ListAudit, AdminApi.list_audit, is_kept=False),
+    "push.add": _Call(AddPush, lambda api, wanted: api.push.add(wanted)),
+    "push.list": _Call(ListPush, lambda api, wanted: api.push.list(wanted), is_kept=False),
+    "push.remove": _Call(OnePush, lambda api, wanted: api.push.remove(wanted)),
+    "push.verify": _Call(OnePush, lambda api, wanted: api.push.verify(wanted)),
+    "push.failures": _Call(ListFailures, lambda api, wanted: api.push.failures(wanted), is_kept=False),
+    "push.replay": _Call(ReplayPush, lambda api, wanted: api.push.replay(wanted)),
 }
 """Every call by its name: what it takes, and who performs it."""

@@ -62,12 +62,21 @@ def product_to_json(product: Product) -> JsonObject:
         "imei_rule": product.imei_rule.value,
         "allow_imei_only": product.allow_imei_only,
         "execute_delivery": product.execute_delivery.value,
+        "device_security": product.device_security.value,
+        "bootstrap_uri": product.bootstrap_uri,
+        "bootstrap_secure_uri": product.bootstrap_secure_uri,
     }
 
 
 def keys_to_json(keys: ProductKeys) -> JsonObject:
     """Give a product's keys, unsealed: this is for the product's owner only."""
-    return {"product_id": str(keys.product_id), "master_key": keys.master_key, "access_key": keys.access_key}
+    return {
+        "product_id": str(keys.product_id),
+        "master_key": keys.master_key,
+        "access_key": keys.access_key,
+        "register_code": keys.register_code,
+        "old_keys": [{"kind": old.kind.value, "valid_until": format_instant(old.expires_at)} for old in keys.old_keys],
+    }
 
 
 def device_to_json(view: DeviceView) -> JsonObject:

@@ -7,22 +7,37 @@ Source: ASGI 3.0; northbound reference 1.2.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
 from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.topic_ports import TopicMessenger
 from commandpost.northbound.messages import ApiRequest, ApiResponse, BodyFault
 from commandpost.northbound.onenet.beijing_time import TextTimes
-from commandpost.northbound.onenet.call import Platform
+from commandpost.northbound.onenet.call import Platform, PushServices
 from commandpost.northbound.onenet.dialect import Dialect
 from commandpost.northbound.onenet.errno import ErrnoTable, list_numbers
-from commandpost.northbound.onenet.routes import call_routes
+from commandpost.northbound.onenet.routes import call_routes, push_routes
 from commandpost.northbound.pages import page_routes
 from commandpost.northbound.reference_page import Table
-from commandpost.northbound.routing import RouteTable
+from commandpost.northbound.routing import PathValues, Route, RouteTable
+from commandpost.northbound.security_headers import HEADERS_OF_ANSWERS, HEADERS_OVER_TLS
 from commandpost.northbound.settings import NorthboundSettings
+from commandpost.northbound.trail import CallTrail
+from commandpost.northbound.v1.problems import is_native, refuse_path
+from commandpost.northbound.v1.subscriptions import SubscriptionRoutes
+from commandpost.services.access import Authenticator
+from commandpost.services.audit import AuditLog
 from commandpost.services.commands import Commands
+from commandpost.services.datapoints import Datapoints
+from commandpost.services.device_keys import DeviceKeys
 from commandpost.services.devices import Devices
-from commandpost.services.products import Products
+from commandpost.services.failed_logins import FailedLogins
+from commandpost.services.identities import Identities
+from commandpost.services.payloads import Payloads
+from commandpost.services.rate_limits import RateLimits
+from commandpost.services.self_registration import SelfRegistration
 
 Message = MutableMapping[str, Any]  # Any: ASGI's own
 Scope = MutableMapping[str, Any]
@@ -42,28 +57,69 @@ class Api:
     def __init__(
         self,
         *,
-        products: Products,
+        authenticator: Authenticator,
         devices: Devices,
+        device_keys: DeviceKeys,
+        self_registration: SelfRegistration,
+        identities: Identities,
         commands: Commands,
+        payloads: Payloads,
+        datapoints: Datapoints,
+        topics: TopicMessenger,
+        push: PushServices | None = None,
         clock: Clock,
         events: EventSink,
         settings: NorthboundSettings,
+        rates: RateLimits | None = None,
+        audit: AuditLog | None = None,
+        failed_logins: FailedLogins | None = None,
     ) -> None:
+        """Connect the table of routes.
+
+        Args:
+            rates: None: nobody is too quick.
+            audit: None: nothing is kept of calls.
+            failed_logins: None: a wrong credential is answered at once, however often.
+        """
+        rates = rates or RateLimits(clock=clock)
         self._settings = settings
+        self._clock = clock
+        self._audit = audit
+        self._failed_logins = failed_logins
+        self._has_push = push is not None
         self._dialect = Dialect(
             Platform(
-                products=products,
+                authenticator=authenticator,
                 devices=devices,
+                device_keys=device_keys,
+                self_registration=self_registration,
+                identities=identities,
                 commands=commands,
+                payloads=payloads,
+                datapoints=datapoints,
+                topics=topics,
+                push=push,
                 clock=clock,
                 events=events,
                 settings=settings,
                 times=TextTimes(utc_offset_minutes=settings.utc_offset_minutes, zone_name=settings.zone_name),
                 errnos=ErrnoTable(settings.errno_profile),
+                rates=rates,
             )
         )
-        dialect_routes = [self._dialect.route(call_route) for call_route in call_routes(settings)]
-        self._routes = RouteTable([*dialect_routes, *page_routes(dialect_routes, _error_table())])
+        calls = [*call_routes(settings), *(push_routes(settings) if push is not None else ())]
+        documented = [self._dialect.route(call_route) for call_route in calls]
+        if push is not None:
+            native = SubscriptionRoutes(
+                authenticator=authenticator,
+                subscriptions=push.subscriptions,
+                clock=clock,
+                events=events,
+                rates=rates,
+                settings=settings,
+            )
+            documented += native.routes()
+        self._routes = RouteTable([*documented, *page_routes(documented, _error_table())])
 
     @property
     def routes(self) -> RouteTable:
@@ -72,11 +128,32 @@ class Api:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer a request. Never raises: whatever goes wrong is in the answer."""
-        found = self._routes.find(request.method, request.path)
+        return await self._answer(self._routes.find(request.method, request.path, request.segments), request)
+
+    async def _answer(self, found: tuple[Route, PathValues] | None, request: ApiRequest) -> ApiResponse:
         if found is None:
-            return self._dialect.refuse_path(request)
+            has_native = self._has_push and is_native(request)
+            return refuse_path(request) if has_native else self._dialect.refuse_path(request)
         route, path_values = found
-        return await route.handler(request, path_values)
+        response = await route.handler(request, path_values)
+        trail = request.trail
+        if trail.is_credential_refused or (route.method != "GET" and self._audit is not None):
+            self._keep(route, path_values, request, response)
+        if trail.is_credential_wrong and self._failed_logins is not None:
+            may_stay = await self._failed_logins.failed(trail.remote)
+            return response if may_stay else response.with_header(b"connection", b"close")
+        return response
+
+    def _keep(self, route: Route, path_values: PathValues, request: ApiRequest, response: ApiResponse) -> None:
+        """Keep who called, what for and how it ended: of calls that change something, and of refused credentials."""
+        if self._audit is not None:
+            entry = request.trail.entry(
+                action=f"{route.method} {route.template}",
+                path_values=path_values,
+                result=str(response.status if is_native(request) else response.errno),
+                at=self._clock.wall_ms(),
+            )
+            self._audit.record(entry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope: HTTP, and lifespan for politeness."""
@@ -90,31 +167,39 @@ class Api:
                 await send({"type": "websocket.close", "code": 1000})
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = scope["headers"]
+        method, path, headers = scope["method"], scope["path"], scope["headers"]
+        segments = _segments(scope)
+        found = self._routes.find(method, path, segments)
         body, body_fault = _NO_BODY, None
         if _has_body(headers):
             try:
-                body, body_fault = await self._read_body(receive)
+                body, body_fault = await self._read_body(receive, self._size_max(found))
             except Disconnected:
                 return
-        response = await self.handle(
-            ApiRequest(
-                method=scope["method"],
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=headers,
-                body=body,
-                body_fault=body_fault,
-            )
+        request = ApiRequest(
+            method=method,
+            path=path,
+            segments=segments,
+            query=scope["query_string"],
+            headers=headers,
+            body=body,
+            body_fault=body_fault,
+            trail=CallTrail(remote=_remote(scope)),
         )
-        await _send_response(send, response, is_last=body_fault is not None)
+        response = await self._answer(found, request)
+        is_over_tls = scope.get("scheme") == "https"
+        await _send_response(send, response, is_last=body_fault is not None, is_over_tls=is_over_tls)
 
-    async def _read_body(self, receive: Receive) -> tuple[bytes, BodyFault | None]:
+    def _size_max(self, found: tuple[Route, PathValues] | None) -> int:
+        """What is read of a body: as much for every route, more where a route takes more."""
+        size_max = self._settings.body_bytes_max
+        return size_max if found is None else max(size_max, found[0].body_bytes_max)
+
+    async def _read_body(self, receive: Receive, size_max: int) -> tuple[bytes, BodyFault | None]:
         """Read a body within its limits of size and time. One that is too large is read on for a while and dropped,
         because a sender that is cut off in the middle does not get to see why."""
         chunks: list[bytes] = []
         size = 0
-        size_max = self._settings.body_bytes_max
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 while True:
@@ -143,16 +228,30 @@ def _error_table() -> Table:
     )
 
 
+def _segments(scope: Scope) -> tuple[str, ...] | None:
+    """Give the parts of a path that holds an encoded slash; every other path is what its text says."""
+    raw_path: bytes = scope.get("raw_path") or b""
+    if b"%" not in raw_path or b"%2f" not in raw_path.lower():
+        return None
+    return "", *(unquote(part) for part in raw_path.decode("latin-1").split("/") if part)
+
+
+def _remote(scope: Scope) -> str:
+    """Give the address of the caller: of the connection, whatever headers say of others."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
+
+
 def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
 
 
-async def _send_response(send: Send, response: ApiResponse, *, is_last: bool) -> None:
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", b"%d" % len(response.body)),
-        *response.headers,
-    ]
+async def _send_response(send: Send, response: ApiResponse, *, is_last: bool, is_over_tls: bool) -> None:
+    headers = [*response.headers, *HEADERS_OF_ANSWERS]
+    if is_over_tls:
+        headers += HEADERS_OVER_TLS
+    if response.status != HTTPStatus.NO_CONTENT:  # which has none of either (RFC 9110, section 8.6)
+        headers[:0] = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
     if is_last:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -5,8 +5,10 @@ keeps while it reads. Source: RFC 9110.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
+
+from commandpost.northbound.trail import CallTrail
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -27,11 +29,15 @@ class ApiRequest:
 
     method: str
     path: str
+    segments: tuple[str, ...] | None = None
+    """The parts of a path that holds an encoded slash, decoded one by one: `/keys/a%2Fb` names the key `a/b`."""
     query: bytes = b""
     headers: Headers = ()
     body: bytes = b""
     body_fault: BodyFault | None = None
     """Set when the body could not be read to its end; `body` is empty then."""
+    trail: CallTrail = field(default_factory=CallTrail, compare=False, repr=False)
+    """What is noted of it for the audit."""
 
     def find_header(self, name: bytes) -> str | None:
         """Give the first header of this name, which has to be in lower case."""
@@ -49,6 +55,8 @@ class ApiResponse:
     body: bytes
     content_type: bytes = b"application/json; charset=utf-8"
     headers: Headers = ()
+    errno: int = 0
+    """What the envelope says, if there is one."""
 
     def with_header(self, name: bytes, value: bytes) -> "ApiResponse":
         """Give the same answer with one header more."""

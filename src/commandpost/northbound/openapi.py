@@ -4,6 +4,7 @@ Source: OpenAPI Specification 3.1.1.
 """
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from commandpost import __version__
@@ -11,6 +12,27 @@ from commandpost.northbound.parameter import Parameter
 from commandpost.northbound.routing import Route, RouteDocumentation
 
 Json = dict[str, object]
+
+JSON_TYPE: Final = "application/json"
+PROBLEM_TYPE: Final = "application/problem+json"
+PROBLEM_SCHEMA: Final[Json] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "detail"],
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
 
 _TITLE: Final = "Commandpost"
 _DESCRIPTION: Final = (
@@ -20,11 +42,20 @@ _DESCRIPTION: Final = (
     "body is read as JSON whatever its Content-Type. Times are Beijing time."
 )
 _SECURITY: Final = "api-key"
+_TOKEN_SECURITY: Final = "authorization"
 _PATH_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "uuid": "Id of the command, 36 characters.",
     "device_id": "Id of the device in decimal digits.",
+    "datastream_id": "Id of the datastream, percent-encoded where it is more than letters, digits and `_.-`.",
+    "index": "Index of the binary, percent-encoded as a datastream's id is.",
+    "key": "The key itself, percent-encoded.",
+    "subscription_id": "Id of the subscription in decimal digits.",
+    "trigger_id": "Id of the trigger in decimal digits.",
+    "group_id": "Id of the subscription in decimal digits.",
 }
+_FAILURE_EXAMPLE: Final = {"errno": 8, "error": "not found: no response"}
 _FAILURE: Final = {"$ref": "#/components/schemas/Failure"}
+_PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 
 
 def describe_api(routes: Iterable[Route]) -> Json:
@@ -48,10 +79,21 @@ def describe_api(routes: Iterable[Route]) -> Json:
                     "type": "apiKey",
                     "in": "header",
                     "name": "api-key",
-                    "description": "The MasterKey of the product.",
-                }
+                    "description": "The MasterKey of the product; for calls about a single device also a device-level "
+                    "key whose permissions name the device and the verb.",
+                },
+                _TOKEN_SECURITY: {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "authorization",
+                    "description": "A token signed with the access key of the product: "
+                    "`version=2018-10-31&res=products%2F{id}&et={Unix seconds}&method=sha256&sign={base64}`, each "
+                    "value percent-encoded. `sign` is the HMAC by the method (md5, sha1, sha256) of et, method, res "
+                    "and version, a line each, under the base64-decoded access key. With `res` "
+                    "`products/{id}/devices/{device id or IMEI}` it opens that device alone.",
+                },
             },
-            "schemas": {"Failure": _failure_schema()},
+            "schemas": {"Failure": _failure_schema(), "Problem": PROBLEM_SCHEMA},
         },
     }
 
@@ -84,10 +126,10 @@ def _operation(route: Route) -> Json:
         operation["requestBody"] = {
             "required": body.is_required,
             "description": f"At most {body.bytes_max} bytes.",
-            "content": {"application/json": {"schema": body.schema, "example": body.example}},
+            "content": {body.content_type: {"schema": body.schema, "example": body.example}},
         }
-    operation["responses"] = {"200": _response(documentation)}
-    operation["security"] = [] if documentation.is_open else [{_SECURITY: []}]
+    operation["responses"] = _responses(documentation)
+    operation["security"] = [] if documentation.is_open else [{_SECURITY: []}, {_TOKEN_SECURITY: []}]
     return operation
 
 
@@ -118,9 +160,28 @@ def _query_parameter(parameter: Parameter[Any]) -> Json:  # Any: each parameter 
     return shown
 
 
+def _responses(documentation: RouteDocumentation) -> Json:
+    if documentation.problems is None:
+        return {"200": _response(documentation)}
+    success: Json = {"description": documentation.summary}
+    if documentation.data_schema is not None:
+        media = {"schema": documentation.data_schema, "example": documentation.example}
+        success["content"] = {documentation.content_type: media}
+    responses: Json = {str(documentation.status): success}
+    for status in documentation.problems:
+        responses[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_TYPE: {"schema": _PROBLEM}},
+        }
+    return responses
+
+
 def _response(documentation: RouteDocumentation) -> Json:
     if not documentation.has_envelope:
-        return {"description": documentation.summary, "content": {documentation.content_type: {}}}
+        content: Json = {documentation.content_type: {}}
+        if not documentation.is_open:
+            content[JSON_TYPE] = {"schema": _FAILURE, "example": _FAILURE_EXAMPLE}
+        return {"description": documentation.summary, "content": content}
     return {
         "description": "Success, or a failure said in `errno` and `error`.",
         "content": {

@@ -12,6 +12,7 @@ from commandpost.northbound.messages import ApiRequest, ApiResponse
 from commandpost.northbound.openapi import describe_api
 from commandpost.northbound.reference_page import Table, render_page
 from commandpost.northbound.routing import PathValues, Route, RouteDocumentation
+from commandpost.northbound.security_headers import HEADERS_OF_PAGES
 
 _TAG = "Service"
 
@@ -26,7 +27,7 @@ def page_routes(documented: Sequence[Route], errors: Table) -> Sequence[Route]:
     @cache
     def docs() -> ApiResponse:
         page = render_page([*documented, *routes], errors)
-        return ApiResponse(body=page.encode(), content_type=b"text/html; charset=utf-8")
+        return ApiResponse(body=page.encode(), content_type=b"text/html; charset=utf-8", headers=HEADERS_OF_PAGES)
 
     health = ApiResponse(body=b'{"status":"ok"}')
     routes = (

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from commandpost import __version__
-from commandpost.northbound.openapi import describe_path_value, path_names
+from commandpost.northbound.openapi import JSON_TYPE, describe_path_value, path_names
 from commandpost.northbound.parameter import Parameter
 from commandpost.northbound.routing import Route
 
@@ -37,8 +37,9 @@ th,td{border-bottom:1px solid var(--line);padding:.35rem .6rem .35rem 0;text-ali
 _INTRODUCTION: Final = """
 <p>Every call is answered with HTTP 200 and an envelope, <code>{"errno":0,"error":"succ","data":…}</code>: what
 became of it is in <code>errno</code> and <code>error</code>. Show your product's MasterKey in the header
-<code>api-key</code>. Times are Beijing time. Names of query parameters and body keys match without regard to case,
-unknown ones are ignored, and a body is read as JSON whatever its Content-Type.</p>
+<code>api-key</code>, or a signed token in <code>Authorization</code>; a device-level key is enough for calls about a
+device it opens. Times are Beijing time. Names of query parameters and body keys match without regard to case,
+unknown ones are ignored, and a body is read as JSON, or where it says so as bytes, whatever its Content-Type.</p>
 <p>The same as an OpenAPI document: <a href="openapi.json">openapi.json</a>.</p>
 """
 
@@ -98,11 +99,19 @@ def _route(route: Route) -> str:
         parts.append(f"<table><tr><th>name</th><th>kind</th><th>meaning</th></tr>{rows}</table>")
     if documentation.body is not None:
         need = "required" if documentation.body.is_required else "optional"
-        parts.append(f"<p>Body, {need}, at most {documentation.body.bytes_max} bytes:</p>")
+        kind = "" if documentation.body.content_type == JSON_TYPE else " of any kind"
+        parts.append(f"<p>Body, {need}, at most {documentation.body.bytes_max} bytes{kind}:</p>")
         parts.append(_sample(documentation.body.example))
-    if documentation.has_envelope:
+    if documentation.problems is not None:
+        statuses = ", ".join(str(status) for status in documentation.problems)
+        parts.append(f"<p>Answer, with status {documentation.status}; else {statuses} and a problem document:</p>")
+        if documentation.example is not None:
+            parts.append(_sample(documentation.example))
+    elif documentation.has_envelope:
         parts.append("<p>Answer:</p>")
         parts.append(_sample(documentation.example))
+    elif not documentation.is_open:
+        parts.append("<p>Answer: the bytes as they are, without an envelope; a failure comes in one.</p>")
     parts.append("</div></details>")
     return "".join(parts)
 

@@ -4,7 +4,7 @@ Here: the records, and look-up. Not here: what any route does. The one table ser
 the page for people.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ class RequestBody:
     example: object
     bytes_max: int
     is_required: bool = True
+    content_type: str = "application/json"
+    """What it is read as, whatever the request calls it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,12 @@ class RouteDocumentation:
     content_type: str = "application/json"
     is_open: bool = False
     """Whether no credential is asked for."""
+    status: int = 200
+    """Of success."""
+    problems: tuple[int, ...] | None = None
+    """The other statuses, each with a problem document (RFC 9457); None: the dialect, which has 200 and envelopes."""
     has_envelope: bool = True
+    """Whether success comes in an envelope. Where `content_type` is not JSON, failure does all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,11 @@ class Route:
     handler: Handler
     documentation: RouteDocumentation
 
+    @property
+    def body_bytes_max(self) -> int:
+        """What its body may have; 0 when it takes none."""
+        return 0 if self.documentation.body is None else self.documentation.body.bytes_max
+
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
@@ -65,7 +77,7 @@ class _Pattern:
     names: tuple[tuple[int, str], ...]
     route: Route
 
-    def match(self, segments: list[str]) -> PathValues | None:
+    def match(self, segments: Sequence[str]) -> PathValues | None:
         for mine, theirs in zip(self.segments, segments, strict=True):
             if mine and mine != theirs:
                 return None
@@ -98,20 +110,26 @@ class RouteTable:
             _Pattern(segments=fixed, names=names, route=route)
         )
 
-    def find(self, method: str, path: str) -> tuple[Route, PathValues] | None:
+    def find(self, method: str, path: str, segments: Sequence[str] | None = None) -> tuple[Route, PathValues] | None:
         """Give the route and the values of its template; None when there is none.
 
         Doubled slashes and a slash at the end are passed over: real clients produce both (northbound reference 1.2).
+
+        Args:
+            segments: the parts of the path where one of them holds a slash; no path without templates does.
         """
+        if segments is not None:
+            return self._match(method, segments) if len(path) <= PATH_CHARACTERS_MAX else None
         route = self._static.get((method, path))
         if route is not None:
             return route, NO_PATH_VALUES
         if len(path) > PATH_CHARACTERS_MAX:
             return None
-        segments = ["", *(part for part in path.split("/") if part)]
-        route = self._static.get((method, "/".join(segments)))
-        if route is not None:
-            return route, NO_PATH_VALUES
+        parts = ["", *(part for part in path.split("/") if part)]
+        route = self._static.get((method, "/".join(parts)))
+        return self._match(method, parts) if route is None else (route, NO_PATH_VALUES)
+
+    def _match(self, method: str, segments: Sequence[str]) -> tuple[Route, PathValues] | None:
         for pattern in self._patterns.get((method, len(segments)), ()):
             values = pattern.match(segments)
             if values is not None:

@@ -30,7 +30,15 @@ class NorthboundSettings:
     """For every other body; also what is read of any request at all."""
     body_timeout_s: float = 10.0
     """How long a caller may take to send its body."""
-    query_bytes_max: int = 32_768
+    binary_bytes_max: int = 819_200
+    """"800K" of `POST /bindata` (northbound reference 7)."""
+    is_nbiot_for_master_only: bool = False
+    """Whether a device-level key is refused on `/nbiot*`, as one set of the documents has it (northbound reference
+    1.4)."""
+    has_strict_key_methods: bool = False
+    """Whether a device-level key made without `access_methods` opens nothing, as documented, or has all four verbs, as
+    an SDK of the vendor's takes for granted (northbound reference 9.1)."""
+    query_bytes_max: int = 16_384
     """The longest honest query is 1000 device ids of 10 digits with percent-encoded commas."""
     query_parameters_max: int = 64
     body_drain_bytes_max: int = 1_048_576

@@ -4,6 +4,7 @@ Source: northbound reference 3.1.
 """
 
 import re
+from ipaddress import IPv4Address
 from typing import Final
 
 from commandpost.domain.device import PROTOCOL_LWM2M, PROTOCOLS, ImeiRule
@@ -21,7 +22,14 @@ _IMSI: Final = {
     ImeiRule.STRICT: (re.compile(r"[1-9][0-9]{0,14}", re.ASCII), "1 to 15 digits, the first not 0,"),
 }
 _AUTH_CODE: Final = re.compile(r"[0-9A-Za-z]{1,16}", re.ASCII)
-_PSK: Final = re.compile(r"[0-9A-Za-z]{8,16}", re.ASCII)
+PSK_CHARACTERS_MIN: Final = 8
+PSK_CHARACTERS_MAX: Final = 16
+_PSK: Final = re.compile(rf"[0-9A-Za-z]{{{PSK_CHARACTERS_MIN},{PSK_CHARACTERS_MAX}}}", re.ASCII)
+PSK_HEX_BYTES_MIN: Final = 8  # as short as the dialect's own
+PSK_HEX_BYTES_MAX: Final = 64  # RFC 4279 section 5.3: what every implementation supports
+_PSK_HEX: Final = re.compile(rf"([0-9A-Fa-f]{{2}}){{{PSK_HEX_BYTES_MIN},{PSK_HEX_BYTES_MAX}}}", re.ASCII)
+_MODULE_PORT: Final = re.compile(r"[1-9][0-9]{3}", re.ASCII)
+PSK_IDENTITY_BYTES_MAX: Final = 128  # RFC 4279 section 5.3
 
 
 def check_protocol(protocol: str) -> None:
@@ -63,6 +71,43 @@ def check_psk(psk: str | None) -> None:
     """Raise Invalid unless the pre-shared key is letters and digits, 8 to 16."""
     if psk is not None and not _PSK.fullmatch(psk):
         raise Invalid("psk", f"{len(psk)} characters", "8 to 16 letters or digits")
+
+
+def check_bootstrap_uri(name: str, uri: str, *, is_secure: bool) -> None:
+    """Raise Invalid unless modules understand the URI: they cut it by fixed lengths (southbound reference 1.3)."""
+    scheme = "coaps" if is_secure else "coap"
+    host = uri.removeprefix(f"{scheme}://").rpartition(":")[0]
+    port = uri.rpartition(":")[2]
+    try:
+        is_right = uri == f"{scheme}://{IPv4Address(host)}:{port}"
+    except ValueError:
+        is_right = False
+    if not is_right or not _MODULE_PORT.fullmatch(port):
+        raise Invalid(name, uri[:60], f"{scheme}://A.B.C.D:PORT with a port of four digits")
+
+
+def is_psk(text: str) -> bool:
+    """Tell whether a key is one the dialect can write: letters and digits, 8 to 16."""
+    return _PSK.fullmatch(text) is not None
+
+
+def check_psk_hex(psk_hex: str | None, *, psk: str | None) -> None:
+    """Raise Invalid unless the key is pairs of hexadecimal digits, and the only way it is given."""
+    if psk_hex is None:
+        return
+    if psk is not None:
+        raise Invalid("psk and psk_hex", "both", "one of them")
+    if not _PSK_HEX.fullmatch(psk_hex):
+        allowed = f"{PSK_HEX_BYTES_MIN} to {PSK_HEX_BYTES_MAX} bytes in hexadecimal digits"
+        raise Invalid("psk_hex", f"{len(psk_hex)} characters", allowed)
+
+
+def check_psk_identity(psk_identity: str | None) -> None:
+    """Raise Invalid unless the DTLS identity is visible text of a length every client can send."""
+    if psk_identity is None:
+        return
+    if not psk_identity.isprintable() or not 1 <= len(psk_identity.encode()) <= PSK_IDENTITY_BYTES_MAX:
+        raise Invalid("psk_identity", psk_identity[:40], f"visible text of 1 to {PSK_IDENTITY_BYTES_MAX} bytes")
 
 
 def check_chip(chip: int | None) -> None:

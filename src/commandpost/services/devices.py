@@ -3,10 +3,10 @@
 Someone else's device looks exactly like one that does not exist (P12). Source: northbound reference 3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from commandpost.domain.device import Device, DeviceFilter, GeoLocation, Product
+from commandpost.domain.device import Device, DeviceFilter, DeviceSecurity, GeoLocation, Product
 from commandpost.domain.errors import Invalid, NotFound, StoreUnavailable, Taken
 from commandpost.domain.facts import CreateDevice, DeleteDevice, NotCreated, UpdateDevice
 from commandpost.domain.ids import DeviceId
@@ -18,12 +18,13 @@ from commandpost.services.device_rules import (
     check_identity,
     check_imsi,
     check_protocol,
-    check_psk,
 )
 from commandpost.services.dispatcher import Dispatcher
+from commandpost.services.identities import GivenKeys, Identities
 from commandpost.services.registration import split_endpoint_name
 from commandpost.services.sessions import Sessions
 
+SAME_AUTH_INFO_MAX = 3  # a filter by auth_info finds one device each by IMEI, by stored text and by the text in it
 IMSI_OLD_MAX = 10  # earlier IMSIs kept for show
 
 
@@ -45,6 +46,8 @@ class NewDevice:
     other: str = "{}"
     auth_code: str | None = None
     psk: str | None = None
+    psk_hex: str | None = None
+    psk_identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,41 +83,58 @@ class Devices:
         reader: StoreReader,
         sessions: Sessions,
         dispatcher: Dispatcher,
+        identities: Identities,
         secrets: SecretBox,
         clock: Clock,
+        on_removed: Sequence[Callable[[DeviceId], object]] = (),
     ) -> None:
+        """Connect the service; `on_removed` are told of every device that is gone, besides sessions and dispatcher."""
         self._writer = writer
         self._reader = reader
         self._sessions = sessions
         self._dispatcher = dispatcher
+        self._identities = identities
         self._secrets = secrets
         self._clock = clock
+        self._on_removed = tuple(on_removed)
 
     async def create(self, product: Product, new: NewDevice) -> Device:
-        """Add a device.
+        """Add a device. One of a product for DTLS alone that is added without an access key gets one.
 
         Raises:
             Invalid: a value cannot be; names the field.
-            Taken: the IMEI is another device's, of whatever product, or the auth_info is.
+            Taken: the IMEI or the DTLS identity is another device's, of whatever product, or the auth_info is.
         """
         check_protocol(new.protocol)
         check_identity(new.protocol, new.imei, new.imsi, product.imei_rule, is_test_device=new.chip is not None)
         check_auth_code(new.auth_code)
-        check_psk(new.psk)
+        keys = GivenKeys(psk=new.psk, psk_hex=new.psk_hex, psk_identity=new.psk_identity)
+        keys.check()
         check_chip(new.chip)
         if not new.title:
             raise Invalid("title", new.title, "a text that is not empty")
-        created = await self._writer.perform(CreateDevice(device=self._device_of(product, new)))
+        device = self._device_of(product, new, keys)
+        created = await self._writer.perform(CreateDevice(device=device))
         match created:
             case NotCreated.IMEI_TAKEN | NotCreated.AUTH_INFO_TAKEN:
                 raise Taken("auth_info", new.imei or new.auth_info)
+            case NotCreated.PSK_IDENTITY_TAKEN:
+                if new.psk_identity is None:
+                    raise Taken("auth_info", new.imei or new.auth_info)  # the IMEI is another device's identity
+                raise Taken("psk_identity", new.psk_identity)
             case NotCreated.PRODUCT_GONE:
                 raise NotFound("product", str(product.id))
             case NotCreated.FULL:
                 raise StoreUnavailable("every device id is used up")
         return created
 
-    def _device_of(self, product: Product, new: NewDevice) -> Device:
+    def _device_of(self, product: Product, new: NewDevice, keys: GivenKeys) -> Device:
+        is_lwm2m = new.imei is not None
+        if new.psk_identity is not None and not is_lwm2m:
+            raise Invalid("psk_identity", new.psk_identity, "none for a device that speaks no LwM2M")
+        access_key = keys.access_key
+        if access_key is None and is_lwm2m and product.device_security is DeviceSecurity.DTLS:
+            access_key = self._identities.new_psk().encode()
         return Device(
             id=DeviceId(0),
             product_id=product.id,
@@ -131,7 +151,8 @@ class Devices:
             chip=new.chip,
             other=new.other,
             sealed_auth_code=None if new.auth_code is None else self._secrets.seal(new.auth_code.encode()),
-            sealed_psk=None if new.psk is None else self._secrets.seal(new.psk.encode()),
+            sealed_psk=None if access_key is None else self._secrets.seal(access_key),
+            psk_identity=new.psk_identity,
             created_at=self._clock.wall_ms(),
         )
 
@@ -141,7 +162,7 @@ class Devices:
         Raises:
             NotFound: it does not exist, or is another product's.
         """
-        return await self._view(await self._find(product, device_id))
+        return await self._view(await self.find(product, device_id))
 
     async def get_by_imei(self, product: Product, imei: str) -> DeviceView:
         """Give the device with this IMEI.
@@ -172,8 +193,9 @@ class Devices:
         Raises:
             NotFound: it does not exist, or is another product's.
             Invalid: the IMSI cannot be.
+            Taken: the auth_info is another device's of the product.
         """
-        device = await self._find(product, device_id)
+        device = await self.find(product, device_id)
         given = {
             name: value
             for name in ("title", "description", "tags", "location", "is_private", "other", "auth_info")
@@ -189,6 +211,8 @@ class Devices:
                 imsi_old=old[-IMSI_OLD_MAX:],
                 imsi_changed_at=self._clock.wall_ms(),
             )
+        if not device.is_lwm2m and changed.auth_info != device.auth_info:
+            await self._check_is_free(changed)
         result = await self._writer.perform(UpdateDevice(device=changed))
         if result is None:
             raise NotFound("device", str(device_id))
@@ -204,6 +228,8 @@ class Devices:
             raise NotFound("device", str(device_id))
         self._sessions.forget_device(device_id)
         self._dispatcher.forget_device(device_id)
+        for told in self._on_removed:
+            told(device_id)
 
     async def list(self, product: Product, which: DeviceFilter, page: Page) -> tuple[int, tuple[DeviceView, ...]]:
         """Give how many devices match, and one page of them."""
@@ -225,11 +251,25 @@ class Devices:
         objects = await self._reader.list_resources(device.id)
         return tuple(found for found in objects if object_id in (None, found.object_id))
 
-    async def _find(self, product: Product, device_id: DeviceId) -> Device:
+    async def find(self, product: Product, device_id: DeviceId) -> Device:
+        """Give a device's record alone.
+
+        Raises:
+            NotFound: it does not exist, or is another product's.
+        """
         device = await self._reader.find_device(device_id)
         if device is None or device.product_id != product.id:
             raise NotFound("device", str(device_id))
         return device
+
+    async def _check_is_free(self, changed: Device) -> None:
+        """Look whether another device has the auth_info; the fact of a change knows no word for that."""
+        which = DeviceFilter(auth_info=changed.auth_info)
+        _, same = await self._reader.list_devices(changed.product_id, which, Page(number=1, size=SAME_AUTH_INFO_MAX))
+        if any(
+            other.imei is None and other.id != changed.id and other.auth_info == changed.auth_info for other in same
+        ):
+            raise Taken("auth_info", changed.auth_info)
 
     async def _view(self, device: Device) -> DeviceView:
         (view,) = await self._views((device,))

@@ -62,6 +62,7 @@ class Flight:
             coap_token=self.coap_token,
             deadline=self.deadline,
             delivery=self.delivery,
+            is_setup=self.step is not None,
         )
 
     def end(self, outcome: Outcome, now: Moment) -> AttemptEnd:

@@ -5,20 +5,60 @@ time. Source: northbound reference 1.4; design 10.1.
 """
 
 import hmac
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from commandpost.domain.command import DeliveryPolicy
-from commandpost.domain.device import ImeiRule, KeyKind, Product, SealedKey
-from commandpost.domain.errors import Invalid, NotFound, Taken, Unauthenticated
+from commandpost.domain.device import DeviceSecurity, ImeiRule, KeyKind, Product, SealedKey
+from commandpost.domain.errors import DomainError, Invalid, NotFound, Taken, Unauthenticated
 from commandpost.domain.facts import CreateProduct, ReplaceKey, UpdateProduct
 from commandpost.domain.ids import ProductId
+from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.ports import Clock, IdSource, SecretBox, StoreReader, StoreWriter
+from commandpost.services.device_rules import check_bootstrap_uri
 
 NAME_CHARACTERS_MAX: Final = 64
 KEY_CHARACTERS_MAX: Final = 256  # longer ones are not looked up: no key of ours has more than 44
 KNOWN_KEYS_MAX: Final = 256
 KEY_CHARACTERS_MIN: Final = 8
+KEY_CHARACTERS_GOOD: Final = 16  # 96 bits if they are random; ours have 32
+EXAMPLE_KEYS: Final = frozenset({"my-master-key-0001"})  # of the README
+OVERLAP_S_MAX: Final = 31_536_000  # a year: what takes longer than that to change its key never will
+OLD_KEYS_MAX: Final = 8  # replaced keys of one kind that are good yet; whoever needs more has lost count of them
+
+
+class TooManyOldKeys(DomainError):
+    """The product has its full number of replaced keys that are good yet."""
+
+    code = "too_many_old_keys"
+
+    def __init__(self, kind: KeyKind) -> None:
+        super().__init__(
+            f"{OLD_KEYS_MAX} replaced {kind.value} keys are good yet: wait for one to end, or rotate without overlap, "
+            f"which ends all of them"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldKey:
+    """A replaced key that is good for a while yet."""
+
+    kind: KeyKind
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownMasterKey:
+    """A MasterKey, unsealed, and whose it is."""
+
+    product: Product
+    key: bytes
+    expires_at: Instant | None
+
+    def is_good(self, now: Instant) -> bool:
+        """Tell whether its time is not over."""
+        return self.expires_at is None or now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +68,10 @@ class ProductKeys:
     product_id: ProductId
     master_key: str
     access_key: str
+    register_code: str | None = None
+    """None: the product is older than register codes, and none was made since (`rotate_key`)."""
+    old_keys: tuple[OldKey, ...] = ()
+    """Replaced ones that are good yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +90,9 @@ class ProductSettings:
     imei_rule: ImeiRule = ImeiRule.PERMISSIVE
     allow_imei_only: bool = False
     execute_delivery: DeliveryPolicy = DeliveryPolicy.AT_LEAST_ONCE
+    device_security: DeviceSecurity = DeviceSecurity.MIXED
+    bootstrap_uri: str | None = None
+    bootstrap_secure_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +104,39 @@ class ProductChange:
     imei_rule: ImeiRule | None = None
     allow_imei_only: bool | None = None
     execute_delivery: DeliveryPolicy | None = None
+    device_security: DeviceSecurity | None = None
+    bootstrap_uri: str | None = None
+    """Empty: the server's own setting holds again."""
+    bootstrap_secure_uri: str | None = None
 
 
 class Products:
     """See the module."""
 
     def __init__(
-        self, *, writer: StoreWriter, reader: StoreReader, secrets: SecretBox, ids: IdSource, clock: Clock
+        self,
+        *,
+        writer: StoreWriter,
+        reader: StoreReader,
+        secrets: SecretBox,
+        ids: IdSource,
+        clock: Clock,
+        on_changed: Sequence[Callable[[Product], object]] = (),
     ) -> None:
+        """Connect the service; `on_changed` are told of every product that is different now."""
         self._writer = writer
         self._reader = reader
         self._secrets = secrets
         self._ids = ids
         self._clock = clock
-        self._known: dict[bytes, tuple[Product, bytes]] = {}
+        self._known: dict[bytes, KnownMasterKey] = {}
         self._changes = 0
+        self._on_changed = tuple(on_changed)
+
+    @property
+    def changes(self) -> int:
+        """How often a product or one of its keys was changed: what somebody remembers of before may be wrong."""
+        return self._changes
 
     async def create(
         self,
@@ -81,7 +146,7 @@ class Products:
         master_key: str | None = None,
         settings: ProductSettings | None = None,
     ) -> CreatedProduct:
-        """Create a product with a MasterKey and an access key; those not given are made.
+        """Create a product with a MasterKey, an access key and a register code; a MasterKey not given is made.
 
         Raises:
             Invalid: the name or the key cannot be.
@@ -100,19 +165,26 @@ class Products:
             imei_rule=settings.imei_rule,
             allow_imei_only=settings.allow_imei_only,
             execute_delivery=settings.execute_delivery,
+            device_security=settings.device_security,
+            bootstrap_uri=_check_uri("bootstrap_uri", settings.bootstrap_uri, is_secure=False),
+            bootstrap_secure_uri=_check_uri("bootstrap_secure_uri", settings.bootstrap_secure_uri, is_secure=True),
         )
-        master_key = master_key or self._ids.new_secret()
-        access_key = self._ids.new_secret()
+        master_key = master_key or self._new_key(KeyKind.MASTER)
+        access_key = self._new_key(KeyKind.ACCESS)
+        register_code = self._new_key(KeyKind.REGISTER)
         keys = (
             self._seal(product.id, KeyKind.MASTER, master_key),
             self._seal(product.id, KeyKind.ACCESS, access_key),
+            self._seal(product.id, KeyKind.REGISTER, register_code),
         )
         created = await self._writer.perform(CreateProduct(product=product, keys=keys))
         if created is None:
             raise Taken("product id or key", str(product.id))
         return CreatedProduct(
             product=created,
-            keys=ProductKeys(product_id=created.id, master_key=master_key, access_key=access_key),
+            keys=ProductKeys(
+                product_id=created.id, master_key=master_key, access_key=access_key, register_code=register_code
+            ),
         )
 
     async def list(self) -> tuple[Product, ...]:
@@ -149,10 +221,20 @@ class Products:
             product = replace(product, allow_imei_only=change.allow_imei_only)
         if change.execute_delivery is not None:
             product = replace(product, execute_delivery=change.execute_delivery)
+        if change.device_security is not None:
+            product = replace(product, device_security=change.device_security)
+        if change.bootstrap_uri is not None:
+            uri = _check_uri("bootstrap_uri", change.bootstrap_uri, is_secure=False)
+            product = replace(product, bootstrap_uri=uri)
+        if change.bootstrap_secure_uri is not None:
+            uri = _check_uri("bootstrap_secure_uri", change.bootstrap_secure_uri, is_secure=True)
+            product = replace(product, bootstrap_secure_uri=uri)
         changed = await self._writer.perform(UpdateProduct(product=product))
         self._forget_known()
         if changed is None:
             raise NotFound("product", str(product_id))
+        for told in self._on_changed:
+            told(changed)
         return changed
 
     async def authenticate(self, api_key: str | None) -> Product:
@@ -166,13 +248,30 @@ class Products:
         if len(api_key) > KEY_CHARACTERS_MAX:
             raise Unauthenticated(is_missing=False)
         shown = api_key.encode("utf-8", "surrogatepass")
-        index = self._secrets.index(shown)
-        found = self._known.get(index) or await self._look_up(index)
-        if found is None or not hmac.compare_digest(found[1], shown):
+        found = await self.find_by_master_key(shown, self._secrets.index(shown))
+        if found is None:
             raise Unauthenticated(is_missing=False)
-        return found[0]
+        return found.product
 
-    async def _look_up(self, index: bytes) -> tuple[Product, bytes] | None:
+    async def find_by_master_key(self, shown: bytes, index: bytes) -> KnownMasterKey | None:
+        """Give the MasterKey that was shown, if it is one and its time is not over; `index` is the secret box's."""
+        found = self._known.get(index) or await self._look_up(index)
+        is_right = found is not None and hmac.compare_digest(found.key, shown)
+        return found if found is not None and is_right and found.is_good(self._clock.wall_ms()) else None
+
+    async def find_by_register_code(self, code: str) -> Product | None:
+        """Give the product with this register code."""
+        if not code or len(code) > KEY_CHARACTERS_MAX:
+            return None
+        shown = code.encode("utf-8", "surrogatepass")
+        key = await self._reader.find_key(self._secrets.index(shown))
+        if key is None or key.kind is not KeyKind.REGISTER or is_over(key, self._clock.wall_ms()):
+            return None
+        if not hmac.compare_digest(self._secrets.unseal(key.sealed), shown):
+            return None
+        return await self._reader.find_product(key.product_id)
+
+    async def _look_up(self, index: bytes) -> KnownMasterKey | None:
         changes = self._changes
         key = await self._reader.find_key(index)
         if key is None or key.kind is not KeyKind.MASTER:
@@ -180,7 +279,7 @@ class Products:
         product = await self._reader.find_product(key.product_id)
         if product is None:
             return None
-        found = product, self._secrets.unseal(key.sealed)
+        found = KnownMasterKey(product=product, key=self._secrets.unseal(key.sealed), expires_at=key.expires_at)
         if changes == self._changes:  # else what was read may be of before a change
             if len(self._known) >= KNOWN_KEYS_MAX:
                 del self._known[next(iter(self._known))]
@@ -195,30 +294,55 @@ class Products:
         """
         master = await self._reader.get_key(product_id, KeyKind.MASTER)
         access = await self._reader.get_key(product_id, KeyKind.ACCESS)
+        register = await self._reader.get_key(product_id, KeyKind.REGISTER)
         if master is None or access is None:
             raise NotFound("product", str(product_id))
+        now = self._clock.wall_ms()
+        old = [key for key in await self._reader.old_keys(product_id) if not is_over(key, now)]
         return ProductKeys(
             product_id=product_id,
             master_key=self._secrets.unseal(master.sealed).decode(),
             access_key=self._secrets.unseal(access.sealed).decode(),
+            register_code=None if register is None else self._secrets.unseal(register.sealed).decode(),
+            old_keys=tuple(OldKey(kind=key.kind, expires_at=key.expires_at or now) for key in old),
         )
 
-    async def rotate_key(self, product_id: ProductId, kind: KeyKind) -> str:
-        """Put a new key in place of one; the old one is void at once.
+    async def rotate_key(self, product_id: ProductId, kind: KeyKind, *, overlap_s: int = 0) -> str:
+        """Put a new key in place of one. A register code that is not there yet is made.
 
+        Args:
+            overlap_s: how long the old key is good yet. 0: it is void at once, and so is every one that was replaced
+                before; keys that got out are rotated so.
         Raises:
             NotFound: there is no such product.
+            Invalid: nobody needs that long.
+            TooManyOldKeys: too many are good yet.
         """
-        key = self._ids.new_secret()
-        is_replaced = await self._writer.perform(ReplaceKey(key=self._seal(product_id, kind, key)))
+        if not 0 <= overlap_s <= OVERLAP_S_MAX:
+            raise Invalid("overlap", overlap_s, f"0 to {OVERLAP_S_MAX} seconds")
+        key = self._new_key(kind)
+        sealed = self._seal(product_id, kind, key)
+        old_until = Instant(sealed.created_at + overlap_s * SECOND_MS) if overlap_s else None
+        if old_until is not None:
+            await self._check_room_for_old(product_id, kind, sealed.created_at)
+        is_replaced = await self._writer.perform(ReplaceKey(key=sealed, old_until=old_until))
         self._forget_known()
         if not is_replaced:
             raise NotFound("product", str(product_id))
         return key
 
+    async def _check_room_for_old(self, product_id: ProductId, kind: KeyKind, now: Instant) -> None:
+        old = [key for key in await self._reader.old_keys(product_id) if key.kind is kind and not is_over(key, now)]
+        if len(old) >= OLD_KEYS_MAX:
+            raise TooManyOldKeys(kind)
+
     def _forget_known(self) -> None:
         self._known.clear()
         self._changes += 1
+
+    def _new_key(self, kind: KeyKind) -> str:
+        secret = self._ids.new_secret()
+        return url_safe(secret) if kind is KeyKind.REGISTER else secret
 
     def _seal(self, product_id: ProductId, kind: KeyKind, key: str) -> SealedKey:
         secret = key.encode()
@@ -231,6 +355,28 @@ class Products:
         )
 
 
+def is_over(key: SealedKey, now: Instant) -> bool:
+    """Tell whether a key was replaced and its time is over."""
+    return key.expires_at is not None and now >= key.expires_at
+
+
+def is_weak_master_key(key: str) -> bool:
+    """Tell whether a key is one that everybody knows, or that can be found by trying."""
+    return key in EXAMPLE_KEYS or len(key) < KEY_CHARACTERS_GOOD or len(set(key)) == 1
+
+
+def url_safe(secret: str) -> str:
+    """Write base64 so that it stays what it is in a URL, be it percent-encoded there or not (RFC 4648 section 5)."""
+    return secret.replace("+", "-").replace("/", "_").rstrip("=")
+
+
 def _check_name(name: str) -> None:
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
         raise Invalid("name", name, f"1 to {NAME_CHARACTERS_MAX} characters")
+
+
+def _check_uri(name: str, uri: str | None, *, is_secure: bool) -> str | None:
+    if not uri:
+        return None
+    check_bootstrap_uri(name, uri, is_secure=is_secure)
+    return uri

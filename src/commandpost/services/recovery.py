@@ -58,11 +58,13 @@ class Recovery:
         while page := await self._reader.open_attempts(last, PAGE_SIZE):
             last = page[-1].attempt.id
             now = self._clock.wall_ms()
-            lwm2m = [item for item in page if item.command.transport is Transport.LWM2M]
-            overdue = [item for item in lwm2m if item.attempt.deadline <= now]
+            overdue = [item for item in page if item.attempt.deadline <= now]
             overdue_count += len(overdue)
             await asyncio.gather(*(self._writer.perform(end_by_silence(item, now)) for item in overdue))
-            found += [await self._adopt(item, now) for item in lwm2m if item.attempt.deadline > now]
+            # A payload of `/cmds` needs no lane to be answered: the reply finds its command by its id.
+            open_still = [item for item in page if item.attempt.deadline > now]
+            lwm2m = [item for item in open_still if item.command.transport is Transport.LWM2M]
+            found += [await self._adopt(item, now) for item in lwm2m]
         self._events.emit("recovered", adopted=len(found), overdue=overdue_count)
         return tuple(found)
 

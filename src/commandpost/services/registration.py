@@ -12,12 +12,12 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from commandpost.domain.device import Device, Product
-from commandpost.domain.ids import StartId
+from commandpost.domain.device import Device, DeviceSecurity, KeyLabel, Product
+from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.instant import SECOND_MS, Instant, after
 from commandpost.domain.ports import SecretBox
 from commandpost.domain.resource import ObjectLinkEntry
-from commandpost.domain.session import LIFETIME_MAX_S, LIFETIME_MIN_S, Remote, Session
+from commandpost.domain.session import LIFETIME_MAX_S, LIFETIME_MIN_S, PeerIdentity, Remote, Session
 from commandpost.services.setup import AUTO_OBSERVE_EXCLUDED, plan_objects, plan_setup
 
 IMEI_CHARACTERS_MAX: Final = 17  # northbound reference 3.1; a location is an IMEI, so no location is longer
@@ -28,7 +28,8 @@ LINK_LISTS_SHARED_MAX: Final = 4_096  # models of devices in one fleet; one more
 class Registration:
     """A REGISTER as it was understood; `auth_code` is private option 63."""
 
-    endpoint_name: str
+    endpoint_name: str | None
+    """None: the device leaves it to its DTLS identity."""
     lifetime_s: int
     binding: str = "U"
     is_queue_mode: bool = False
@@ -54,16 +55,30 @@ class RegistrationUpdate:
 
 
 class SessionRefusal(Enum):
-    """Why a REGISTER, UPDATE or de-register was refused; the values are CoAP response codes."""
+    """Why a REGISTER, UPDATE, de-register or bootstrap was refused; the values are CoAP response codes."""
 
+    BAD_REQUEST = "4.00"
     FORBIDDEN = "4.03"
     NOT_FOUND = "4.04"
     UNAVAILABLE = "5.03"
 
 
+class AddressFollowing(Enum):
+    """Whether an UPDATE from elsewhere moves the session there; over DTLS it always does (southbound reference 4.4)."""
+
+    ANY = "any"
+    """Always: modules come back from elsewhere after every sleep, and most have nothing to prove themselves by."""
+    SAME_IP = "same-ip"
+    """From another port of the same address only."""
+    AUTH_ONLY = "auth-only"
+    """Only if the device has an auth code, and showed it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
     """Limits and times of sessions."""
+
+    address_following: AddressFollowing = AddressFollowing.ANY
 
     lifetime_grace_ms: int = 0
     """Added to every lifetime (southbound reference 8: none by default)."""
@@ -92,19 +107,67 @@ def split_endpoint_name(endpoint_name: str) -> tuple[str, str]:
     return imei, imsi
 
 
-def is_identity_known(device: Device, product: Product, imsi: str) -> bool:
-    """Tell whether the device may register with this IMSI, empty: without one."""
+def is_identity_known(device: Device, product: Product, imsi: str, *, is_proven: bool = False) -> bool:
+    """Tell whether the device may register with this IMSI, empty: without one, which is enough for a proven one."""
     if not device.is_lwm2m:
         return False
     if device.imsi and imsi:
         return device.imsi == imsi
-    return not device.imsi or product.allow_imei_only
+    return not device.imsi or product.allow_imei_only or is_proven
 
 
-def is_auth_code_right(sealed: bytes | None, given: bytes | None, secrets: SecretBox) -> bool:
-    """Compare option 63 with the record, in constant time; a record without a code asks for none."""
+def may_come(
+    device: Device,
+    product: Product,
+    *,
+    endpoint_name: str | None,
+    auth_code: bytes | None,
+    identity: PeerIdentity | None,
+    secrets: SecretBox,
+    labels: Collection[KeyLabel] = (KeyLabel.ACCESS,),
+) -> bool:
+    """Tell whether a peer that says so is this device: its name, its key or none, and its auth code."""
+    if endpoint_name is not None:
+        imei, imsi = split_endpoint_name(endpoint_name)
+        if imei != device.imei or not is_identity_known(device, product, imsi, is_proven=identity is not None):
+            return False
+    return (
+        device.is_lwm2m
+        and is_peer_right(device.id, product.device_security, identity, labels=labels)
+        and is_auth_code_right(device.sealed_auth_code, auth_code, secrets, security=product.device_security)
+    )
+
+
+def is_peer_right(
+    device_id: DeviceId,
+    security: DeviceSecurity,
+    identity: PeerIdentity | None,
+    *,
+    labels: Collection[KeyLabel] = (KeyLabel.ACCESS,),
+) -> bool:
+    """Tell whether a peer may speak for a device: over DTLS only the device itself, else where its product allows.
+
+    Args:
+        labels: the keys that open it; the bootstrap key opens a bootstrap alone.
+    """
+    if identity is None:
+        return security.allows_nosec
+    return security.allows_dtls and identity.device_id == device_id and identity.label in labels
+
+
+def is_auth_code_right(
+    sealed: bytes | None,
+    given: bytes | None,
+    secrets: SecretBox,
+    *,
+    security: DeviceSecurity = DeviceSecurity.MIXED,
+) -> bool:
+    """Compare option 63 with the record, in constant time; a record without a code asks for none.
+
+    But where the product wants one of every device, a record without a code lets nobody in.
+    """
     if sealed is None:
-        return True
+        return security is not DeviceSecurity.NOSEC_AUTH_CODE
     return hmac.compare_digest(secrets.unseal(sealed), given or b"")
 
 
@@ -127,16 +190,18 @@ def new_session(
     now: Instant,
     start_id: StartId,
     settings: SessionSettings,
+    identity: PeerIdentity | None = None,
 ) -> Session:
     """Make the session a REGISTER asks for; its epoch is the store's to give."""
+    assert device.imei is not None, "a device that may register has an IMEI"
     lifetime_s = clamp_lifetime(registration.lifetime_s)
     deadline = deadline_of(lifetime_s, now, settings)
     return Session(
         device_id=device.id,
         product_id=device.product_id,
         epoch=0,
-        endpoint_name=registration.endpoint_name,
-        location=split_endpoint_name(registration.endpoint_name)[0],
+        endpoint_name=registration.endpoint_name or device.imei,
+        location=device.imei,
         remote=remote,
         start_id=start_id,
         lifetime_s=lifetime_s,
@@ -156,6 +221,7 @@ def new_session(
             is_discovering=product.is_auto_discovered,
             excluded=settings.auto_observe_excluded,
         ),
+        identity_label=None if identity is None else identity.label,
     )
 
 

@@ -37,16 +37,19 @@ class SessionLoads:
         """Read a session, or wait for the load that is going on; never refused, its callers are bounded."""
         return await asyncio.shield(self._load(device_id))
 
-    def fetch_soon(self, device_id: DeviceId, then: Callable[[Session | None], object]) -> None:
-        """Call back with the session; never at once, and not at all when too many wait or the store fails."""
+    def fetch_soon(
+        self, device_id: DeviceId, then: Callable[[Session | None], object], otherwise: Callable[[], object]
+    ) -> None:
+        """Call `then` with the session, never at once; or `otherwise` when too many wait or the store fails."""
         waiters = self._waiters.get(device_id, 0)
         is_new = device_id not in self._loads
         if waiters >= self._waiters_max or (is_new and len(self._loads) >= self._loads_max):
             self._events.emit("session_load_refused", device_id=device_id)
+            otherwise()
             return
         task = self._load(device_id)
         self._waiters[device_id] = waiters + 1
-        task.add_done_callback(lambda done: self._tell(done, then))
+        task.add_done_callback(lambda done: self._tell(done, then, otherwise))
 
     def _load(self, device_id: DeviceId) -> asyncio.Task[Session | None]:
         task = self._loads.get(device_id)
@@ -67,7 +70,10 @@ class SessionLoads:
             self._events.emit("session_load_failed", device_id=device_id, error=repr(error))
 
     @staticmethod
-    def _tell(task: asyncio.Task[Session | None], then: Callable[[Session | None], object]) -> None:
+    def _tell(
+        task: asyncio.Task[Session | None], then: Callable[[Session | None], object], otherwise: Callable[[], object]
+    ) -> None:
         if task.cancelled() or task.exception() is not None:
-            return
-        then(task.result())
+            otherwise()
+        else:
+            then(task.result())

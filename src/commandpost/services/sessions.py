@@ -11,8 +11,8 @@ Source: southbound reference 1.4, 1.5, 2.2, 4.4.
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
+from commandpost.domain.device import Product
 from commandpost.domain.errors import Overloaded, PortError
 from commandpost.domain.facts import (
     AddObservation,
@@ -25,8 +25,9 @@ from commandpost.domain.facts import (
 from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock, EventSink, IdSource, SecretBox, StoreReader, StoreWriter
-from commandpost.domain.session import OBSERVATION_TOKEN_BYTES, Observation, Remote, Session, stored_slack_ms
+from commandpost.domain.session import OBSERVATION_TOKEN_BYTES, Observation, Remote, Session
 from commandpost.services.background import Background
+from commandpost.services.registrants import find_registrant
 from commandpost.services.registration import (
     IMEI_CHARACTERS_MAX,
     Registration,
@@ -35,17 +36,16 @@ from commandpost.services.registration import (
     SessionSettings,
     apply_update,
     deadline_of,
-    is_auth_code_right,
-    is_identity_known,
     is_plain,
+    may_come,
     new_session,
-    share_links,
-    split_endpoint_name,
 )
-from commandpost.services.session_loads import SessionLoads
+from commandpost.services.session_guard import Identify, SessionGuard, nobody
+from commandpost.services.session_listeners import SessionListener, SessionListeners
 from commandpost.services.session_table import SessionTable
 from commandpost.services.session_touches import SessionTouches
 from commandpost.services.setup import listed_objects
+from commandpost.services.stored_sessions import StoredSessions
 
 __all__ = [
     "Registration",
@@ -57,26 +57,6 @@ __all__ = [
 ]
 
 Answered = Session | SessionRefusal
-
-
-class SessionListener(Protocol):
-    """Hears what becomes of sessions; called after it is on disk."""
-
-    def session_started(self, session: Session, previous: Session | None) -> None:
-        """A device registered; `previous` is what it had, if that was in memory."""
-        ...
-
-    def session_ended(self, session: Session) -> None:
-        """A device left, or its lifetime is over."""
-        ...
-
-    def remote_lost(self, session: Session) -> None:
-        """Another device was heard from this session's address; it has none now."""
-        ...
-
-    def remote_left(self, session: Session, remote: Remote) -> None:
-        """The device was heard from another address; nobody is at this one any more."""
-        ...
 
 
 class Sessions:
@@ -93,7 +73,18 @@ class Sessions:
         start_id: StartId,
         settings: SessionSettings,
         events: EventSink,
+        identify: Identify = nobody,
+        host_of: Callable[[Remote], bytes] = bytes,
     ) -> None:
+        """Connect the service.
+
+        Args:
+            identify: says who has proved to be at an address; without DTLS nobody.
+            host_of: gives what an address has in common with another port of it.
+        """
+        self._guard = SessionGuard(
+            secrets=secrets, identify=identify, host_of=host_of, address_following=settings.address_following
+        )
         self._writer = writer
         self._reader = reader
         self._secrets = secrets
@@ -103,23 +94,28 @@ class Sessions:
         self._settings = settings
         self._events = events
         self._table = SessionTable()
-        self._listeners: list[SessionListener] = []
+        self._listeners = SessionListeners()
         self._registering = 0
         self._changes = Background(tasks_max=settings.changes_max, events=events)
-        self._loads = SessionLoads(
-            self._read_session,
-            loads_max=settings.loads_max,
-            waiters_max=settings.load_waiters_max,
-            events=events,
-        )
         self._touches = SessionTouches(writer=writer, table=self._table)
+        self._loads = StoredSessions(
+            reader=reader,
+            table=self._table,
+            touches=self._touches,
+            guard=self._guard,
+            clock=clock,
+            start_id=start_id,
+            settings=settings,
+            events=events,
+            on_lost=self._tell_lost,
+        ).loads
 
     def __len__(self) -> int:
         return len(self._table)
 
     def listen(self, listener: SessionListener) -> None:
         """Say who hears what becomes of sessions."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     # --- register, update, leave --------------------------------------------------------------------------------
 
@@ -137,16 +133,26 @@ class Sessions:
             self._registering -= 1
 
     async def _register(self, registration: Registration, remote: Remote) -> Answered:
-        imei, imsi = split_endpoint_name(registration.endpoint_name)
-        device = await self._reader.find_device_by_imei(imei) if 0 < len(imei) <= IMEI_CHARACTERS_MAX else None
+        identity = self._guard.identify(remote)
+        if registration.endpoint_name is None and identity is None:
+            return SessionRefusal.BAD_REQUEST
+        device = await find_registrant(self._reader, registration.endpoint_name, identity)
         product = None if device is None else await self._reader.find_product(device.product_id)
         if (
             device is None
             or product is None
-            or not is_identity_known(device, product, imsi)
-            or not is_auth_code_right(device.sealed_auth_code, registration.auth_code, self._secrets)
+            or not may_come(
+                device,
+                product,
+                endpoint_name=registration.endpoint_name,
+                auth_code=registration.auth_code,
+                identity=identity,
+                secrets=self._secrets,
+            )
+            or (identity is None and await self._is_bound(device.id, product))
         ):
             return SessionRefusal.FORBIDDEN
+        self._guard.learn(product)
         session = new_session(
             registration,
             device,
@@ -155,6 +161,7 @@ class Sessions:
             now=self._clock.wall_ms(),
             start_id=self._start_id,
             settings=self._settings,
+            identity=identity,
         )
         epoch = await self._writer.perform(StartSession(session=replace(session)))
         if epoch is None:
@@ -166,11 +173,19 @@ class Sessions:
             await self._keep_listed(session)
         return session
 
+    async def _is_bound(self, device_id: DeviceId, product: Product) -> bool:
+        """Tell whether the device lives on DTLS now, so that nobody without it takes its place."""
+        if not product.device_security.allows_dtls:
+            return False
+        session = self._table.find(device_id) or await self._reader.find_session(device_id)
+        if session is None or session.identity_label is None:
+            return False
+        return await self.load(device_id) is not None  # what was stored may have more time left than it says
+
     def _install(self, session: Session, previous: Session | None, sealed_auth_code: bytes | None) -> None:
         self._loads.forget(session.device_id)
         loser = self._table.put(session, sealed_auth_code)
-        for listener in self._listeners:
-            listener.session_started(session, previous)
+        self._listeners.started(session, previous)
         self._tell_lost(loser)
 
     async def _keep_listed(self, session: Session) -> None:
@@ -214,6 +229,7 @@ class Sessions:
         session = self._table.find(session.device_id)
         if session is None or device is None or product is None:
             return SessionRefusal.NOT_FOUND
+        self._guard.learn(product)
         answer = self._renew(session, update, remote)
         if isinstance(answer, SessionRefusal) or is_plain(update, session):
             return answer
@@ -229,7 +245,7 @@ class Sessions:
         return session
 
     def _renew(self, session: Session, update: RegistrationUpdate, remote: Remote) -> Answered:
-        refusal = self._refuse(session, update.auth_code)
+        refusal = self._refuse(session, update.auth_code, remote)
         if refusal is not None:
             return refusal
         now = self._clock.wall_ms()
@@ -239,19 +255,18 @@ class Sessions:
         self._touches.note_heard(session)
         return session
 
-    def _refuse(self, session: Session, auth_code: bytes | None) -> SessionRefusal | None:
+    def _refuse(self, session: Session, auth_code: bytes | None, remote: Remote) -> SessionRefusal | None:
         if not session.is_online(self._clock.wall_ms()):
             return SessionRefusal.NOT_FOUND
-        sealed = self._table.sealed_auth_code(session.device_id)
-        return None if is_auth_code_right(sealed, auth_code, self._secrets) else SessionRefusal.FORBIDDEN
+        return self._guard.refuse(session, remote, auth_code, self._table.sealed_auth_code(session.device_id))
 
     async def deregister(self, location: str, auth_code: bytes | None, remote: Remote) -> Answered:
-        """End a session at its device's wish; gives it as it was. The address it is asked from does not matter."""
+        """End a session at its device's wish; gives it as it was. From elsewhere it counts as an UPDATE would."""
         try:
             session = await self._load_by_location(location)
             if session is None:
                 return SessionRefusal.NOT_FOUND
-            refusal = self._refuse(session, auth_code)
+            refusal = self._refuse(session, auth_code, remote)
             if refusal is not None:
                 return refusal
             is_ended = await self._end(session)
@@ -266,19 +281,22 @@ class Sessions:
         current = self._table.find(session.device_id)
         if current is not None and current.epoch == session.epoch:
             self._remove(session.device_id)
-            for listener in self._listeners:
-                listener.session_ended(current)
+            self._listeners.ended(current)
         return is_ended
 
     # --- being heard --------------------------------------------------------------------------------------------
 
     def hear_notification(
-        self, coap_token: bytes, remote: Remote, then: Callable[[tuple[Session, Observation] | None], object]
+        self,
+        coap_token: bytes,
+        remote: Remote,
+        then: Callable[[tuple[Session, Observation] | None], object],
+        otherwise: Callable[[], object],
     ) -> None:
         """Find whose notification it is; None asks for a RST.
 
         Refreshes address and last-heard, not the deadline. At once when the session is in memory. Where the store
-        cannot be asked now, `then` is not called: the notification is as if it had been lost, because a careless RST
+        cannot be asked now, `otherwise` is called: the notification is as if it had been lost, because a careless RST
         would stop a real device (southbound reference 1.8).
         """
         if len(coap_token) != OBSERVATION_TOKEN_BYTES:
@@ -292,6 +310,7 @@ class Sessions:
         self._loads.fetch_soon(
             device_id,
             lambda loaded: then(None if loaded is None else self._note_notification(loaded, coap_token, remote)),
+            otherwise,
         )
 
     def _note_notification(
@@ -299,12 +318,26 @@ class Sessions:
     ) -> tuple[Session, Observation] | None:
         now = self._clock.wall_ms()
         observation = session.find_observation(coap_token)
-        if observation is None or not session.is_online(now):
+        if observation is None or not session.is_online(now) or not self._guard.may_report(session, remote):
             return None
         session.last_heard_at = now
-        self._move(session, remote)
+        if self._guard.may_move_by_token(session, remote):
+            self._move(session, remote)
         self._touches.note_heard(session)
         return session, observation
+
+    def hear_sender(self, remote: Remote) -> Session | None:
+        """Give the online session whose address this is, if it is in memory: a Send names nobody else.
+
+        Refreshes last-heard, not the deadline.
+        """
+        session = self._table.find_by_remote(remote)
+        if session is None or not session.is_online(self._clock.wall_ms()):
+            return None
+        if not self._guard.may_report(session, remote):
+            return None
+        self.hear_answer(session.device_id)
+        return session
 
     def hear_answer(self, device_id: DeviceId) -> None:
         """The device answered a request of ours."""
@@ -321,15 +354,13 @@ class Sessions:
         self._touches.note_urgent(session)
         self._tell_lost(loser)
         if left is not None and self._table.find_by_remote(left) is None:
-            for listener in self._listeners:
-                listener.remote_left(session, left)
+            self._listeners.left(session, left)
 
     def _tell_lost(self, loser: Session | None) -> None:
         if loser is None:
             return
         self._touches.note_urgent(loser)
-        for listener in self._listeners:
-            listener.remote_lost(loser)
+        self._listeners.lost(loser)
 
     # --- looking up ---------------------------------------------------------------------------------------------
 
@@ -338,9 +369,18 @@ class Sessions:
         return self._table.find(device_id)
 
     async def load(self, device_id: DeviceId) -> Session | None:
-        """Give a device's session from memory, else from the store; None when it is not online."""
+        """Give a device's session from memory, else from the store; None when it is not online.
+
+        Nor when it came by a way that its product does not allow any more.
+        """
         session = self._table.find(device_id) or await self._loads.fetch(device_id)
-        return session if session is not None and session.is_online(self._clock.wall_ms()) else None
+        if session is None or not self._guard.is_allowed(session):
+            return None
+        return session if session.is_online(self._clock.wall_ms()) else None
+
+    def product_changed(self, product: Product) -> None:
+        """A product allows other ways now."""
+        self._guard.learn(product)
 
     def forget_device(self, device_id: DeviceId) -> None:
         """The device was deleted; its next UPDATE finds nothing."""
@@ -357,34 +397,6 @@ class Sessions:
             return session
         stored = await self._reader.find_session_by_location(location)
         return None if stored is None else await self.load(stored.device_id)
-
-    async def _read_session(self, device_id: DeviceId) -> Session | None:
-        stored = await self._reader.find_session(device_id)
-        device = None if stored is None else await self._reader.find_device(device_id)
-        current = self._table.find(device_id)
-        if current is not None:
-            return current
-        if stored is None or device is None or not self._loads.is_current(device_id):
-            return None
-        return self._adopt(stored, device.sealed_auth_code)
-
-    def _adopt(self, stored: Session, sealed_auth_code: bytes | None) -> Session | None:
-        """Take a stored session into memory, if it is still online.
-
-        What another run of the server wrote may lag behind the truth, so it gets that much slack (design 4). Its
-        address is its own only if nobody was heard from there since.
-        """
-        session = replace(stored, stored_deadline=stored.deadline, links=share_links(stored.links))
-        if session.start_id != self._start_id:
-            session.deadline = Instant(session.deadline + stored_slack_ms(session.lifetime_s))
-        if not session.is_online(self._clock.wall_ms()):
-            return None
-        owner = None if session.remote is None else self._table.find_by_remote(session.remote)
-        if owner is not None and owner.last_heard_at >= session.last_heard_at:
-            session.remote = None
-            self._touches.note_urgent(session)
-        self._tell_lost(self._table.put(session, sealed_auth_code))
-        return session
 
     # --- observations -------------------------------------------------------------------------------------------
 

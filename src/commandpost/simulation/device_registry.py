@@ -1,14 +1,15 @@
 """Creating simulated devices over the platform's HTTP API before they register.
 
-Here: one call, `POST /devices`, on a kept connection, with as much of HTTP/1.1 as it needs: answers with a
-Content-Length. Not here: any other call, redirects, proxies. Everything is bounded and every wait has a deadline.
-Source: northbound reference 3.1; RFC 9112.
+Here: `POST /devices`, and finding what it says exists already, on a kept connection, with as much of HTTP/1.1 as that
+needs: answers with a Content-Length. Not here: any other call, redirects, proxies. Everything is bounded and every wait
+has a deadline. Source: northbound reference 3.1, 3.5; RFC 9112.
 """
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from commandpost.simulation.fleet_settings import FleetError
 
@@ -35,22 +36,57 @@ class DeviceRegistry:
         self._call_s = call_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def create(self, *, imei: str, imsi: str) -> bool:
+    async def create(self, *, imei: str, imsi: str, psk: str | None = None) -> bool:
         """Create a device that is observed automatically.
 
+        Args:
+            psk: its access key, for one that comes over DTLS.
         Returns:
             False if the platform had the IMEI already.
         Raises:
             FleetError: there is no answer, or it refuses; the text says what it said.
         """
         body = {"title": f"simulated {imei}", "protocol": "LWM2M", "auth_info": {imei: imsi}, "obsv": True}
-        answer = await self._call(json.dumps(body).encode())
+        if psk is not None:
+            body["psk"] = psk
+        return await self._create(imei, body) is not None
+
+    async def create_stream_device(self, *, protocol: str, auth_info: str) -> tuple[str, bool]:
+        """Create a device that logs in with an auth_info.
+
+        Args:
+            protocol: `MQTT` or `EDP`.
+        Returns:
+            Its id, and False if the platform had it already.
+        Raises:
+            FleetError: there is no answer, or it refuses, or the auth_info is another protocol's.
+        """
+        body = {"title": f"simulated {auth_info}", "protocol": protocol, "auth_info": auth_info}
+        answer = await self._create(auth_info, body)
+        if answer is None:
+            return await self._find(protocol=protocol, auth_info=auth_info), False
+        return _device_id(answer.get("data"), auth_info), True
+
+    async def _create(self, name: str, body: Mapping[str, object]) -> dict[str, object] | None:
+        """Create, and give the answer; None: it exists."""
+        answer = await self._call("POST", "/devices", json.dumps(body).encode())
         errno, error = answer.get("errno"), answer.get("error")
         if errno == 0:
-            return True
+            return answer
         if errno == _ERRNO_INVALID_PARAMETER and "exists" in str(error):
-            return False
-        raise FleetError(f"the HTTP API refused device {imei}: errno {errno}, {str(error)[:200]}")
+            return None
+        raise FleetError(f"the HTTP API refused device {name}: errno {errno}, {str(error)[:200]}")
+
+    async def _find(self, *, protocol: str, auth_info: str) -> str:
+        answer = await self._call("GET", f"/devices?{urlencode({'auth_info': auth_info})}", b"")
+        data = answer.get("data")
+        devices = data.get("devices") if isinstance(data, dict) else None
+        for device in devices if isinstance(devices, list) else ():
+            if isinstance(device, dict) and device.get("auth_info") == auth_info:
+                if device.get("protocol") != protocol:
+                    raise FleetError(f"auth_info {auth_info} is of a device that speaks {device.get('protocol')}")
+                return _device_id(device, auth_info)
+        raise FleetError(f"auth_info {auth_info} is taken, and no device of this key has it")
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -58,18 +94,18 @@ class DeviceRegistry:
             self._streams[1].close()
             self._streams = None
 
-    async def _call(self, body: bytes) -> dict[str, object]:
+    async def _call(self, method: str, target: str, body: bytes) -> dict[str, object]:
         was_kept = self._streams is not None
         try:
             async with asyncio.timeout(self._call_s):
                 try:
-                    return await self._exchange(body)
+                    return await self._exchange(method, target, body)
                 except (ConnectionError, asyncio.IncompleteReadError):
                     if not was_kept:
                         raise
                     # The server may have closed a kept connection; creating twice does no harm.
                     await self.close()
-                    return await self._exchange(body)
+                    return await self._exchange(method, target, body)
         except TimeoutError:
             await self.close()
             raise FleetError(f"the HTTP API at {self._target.netloc} did not answer in {self._call_s:g} s") from None
@@ -77,7 +113,7 @@ class DeviceRegistry:
             await self.close()
             raise FleetError(f"the HTTP API at {self._target.netloc} cannot be used: {error}") from error
 
-    async def _exchange(self, body: bytes) -> dict[str, object]:
+    async def _exchange(self, method: str, target: str, body: bytes) -> dict[str, object]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(
                 self._target.hostname,
@@ -86,7 +122,7 @@ class DeviceRegistry:
                 limit=HEADER_BYTES_MAX,
             )
         reader, writer = self._streams
-        writer.write(self._head(len(body)) + body)
+        writer.write(self._head(method, target, len(body)) + body)
         await writer.drain()
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
@@ -101,15 +137,23 @@ class DeviceRegistry:
             raise ValueError(f"{head[0]!r} with a body that is no JSON object")
         return answer
 
-    def _head(self, body_bytes: int) -> bytes:
+    def _head(self, method: str, target: str, body_bytes: int) -> bytes:
         lines = (
-            f"POST {self._target.path.rstrip('/')}/devices HTTP/1.1",
+            f"{method} {self._target.path.rstrip('/')}{target} HTTP/1.1",
             f"Host: {self._target.netloc}",
             f"api-key: {self._api_key}",
             "Content-Type: application/json; charset=utf-8",
             f"Content-Length: {body_bytes}",
         )
         return "\r\n".join((*lines, "", "")).encode("ascii")
+
+
+def _device_id(data: object, name: str) -> str:
+    """Read the id of a device from what the API gave: `device_id` of a new one, `id` of one in a list."""
+    found = (data.get("device_id") or data.get("id")) if isinstance(data, dict) else None
+    if not isinstance(found, str | int) or not str(found).isdigit():
+        raise FleetError(f"the HTTP API gave no id of device {name}: {str(data)[:200]}")
+    return str(found)
 
 
 def _split(url: str) -> SplitResult:

@@ -7,6 +7,7 @@ from commandpost.protocols.coap.content_formats import ContentFormat
 from commandpost.protocols.lwm2m.lifetime import LIFETIME_DEFAULT_S
 from commandpost.protocols.lwm2m.served_requests import ServedOperation
 from commandpost.simulation.behaviours import Behaviour
+from commandpost.simulation.bootstrap_client import BootstrapConduct
 
 SLOW_ANSWER_DEFAULT_S: Final = 45.0  # later than the longest answer timeout, 40 s
 
@@ -50,6 +51,10 @@ class DeviceSettings:
     """How it labels TLV; CIS modules say 1542."""
     answers_observe_with_value: bool = True
     """False, as CIS: 2.05 without a payload."""
+    bootstrap: BootstrapConduct | None = None
+    """Ask for a bootstrap before the first registration, and take it like this; None: it knows its server."""
+    preferred_format: int | None = None
+    """What it asks the bootstrap server to write in (`pct`); clients of LwM2M 1.1 do."""
     retry_min_s: float = 5.0  # what CIS waits between two Registers (southbound reference 1.4)
     retry_max_s: float = 300.0
 

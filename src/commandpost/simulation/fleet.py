@@ -1,25 +1,23 @@
 """Thousands of simulated devices in one process, on real UDP sockets, on one event loop.
 
-Here: creating, switching on at a steady rate, counting, and stopping. Not here: what a device does (lwm2m_device).
-Time and randomness are given, as everywhere.
+Here: creating, switching on, counting, and stopping. Not here: the rate (fleet_pace), what a device does
+(lwm2m_device), and fleets on TCP (stream_fleet). Time and randomness are given, as everywhere.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from random import Random
-from typing import Final
 
 from commandpost.domain.ports import Clock
+from commandpost.simulation.device_channel import DeviceLink
 from commandpost.simulation.device_registry import DeviceRegistry
 from commandpost.simulation.device_settings import DeviceCounters
+from commandpost.simulation.dtls_device_link import DtlsCredential, DtlsDeviceLink
+from commandpost.simulation.fleet_pace import create_all, keep_pace
 from commandpost.simulation.fleet_settings import FleetError, FleetProgress, FleetSettings
 from commandpost.simulation.lwm2m_device import SimulatedDevice
 from commandpost.simulation.udp_device_link import LinkCounters, ServerAddress, UdpDeviceLink, allow_descriptors
-
-RAMP_TICK_S: Final = 0.02  # how finely switching on is spread
-REGISTRY_CONNECTIONS: Final = 4
 
 
 class Fleet:
@@ -47,6 +45,7 @@ class Fleet:
         self._counters = DeviceCounters()
         self._link_counters = LinkCounters()
         self._links: list[UdpDeviceLink] = []
+        self._protected: list[DtlsDeviceLink] = []
         self._created = 0
         self._existing = 0
         self._began_at = 0.0
@@ -106,57 +105,31 @@ class Fleet:
         settings = self._settings
         if settings.registry_url is None or settings.api_key is None:
             return
-        url, api_key = settings.registry_url, settings.api_key
-        indexes = iter(range(settings.count))
 
-        async def create_in_turn() -> None:
-            registry = DeviceRegistry(url=url, api_key=api_key)
-            try:
-                for index in indexes:
-                    if stop.is_set():
-                        return
-                    device = settings.device(index)
-                    assert device.imsi is not None
-                    is_new = await registry.create(imei=device.imei, imsi=device.imsi)
-                    self._created += is_new
-                    self._existing += not is_new
-            finally:
-                await registry.close()
+        async def create(registry: DeviceRegistry, index: int) -> None:
+            device = settings.device(index)
+            assert device.imsi is not None
+            is_new = await registry.create(imei=device.imei, imsi=device.imsi, psk=settings.psk)
+            self._created += is_new
+            self._existing += not is_new
 
-        workers = [asyncio.create_task(create_in_turn()) for _ in range(REGISTRY_CONNECTIONS)]
-        telling = asyncio.create_task(self._tell_now_and_then())
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for task in (*workers, telling):
-                task.cancel()
-            await asyncio.gather(*workers, telling, return_exceptions=True)
-
-    async def _tell_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.progress_s)
-            self._tell(self.progress())
+        await create_all(
+            settings.pace,
+            url=settings.registry_url,
+            api_key=settings.api_key,
+            stop=stop,
+            create=create,
+            tell=lambda: self._tell(self.progress()),
+        )
 
     async def _live(self, server: ServerAddress, stop: asyncio.Event) -> None:
-        settings = self._settings
-        began = self._clock.monotonic()
-        ends_at = None if settings.duration_s is None else began + settings.duration_s
-        tell_at = began + settings.progress_s
-        while not stop.is_set():
-            now = self._clock.monotonic()
-            if ends_at is not None and now >= ends_at:
-                return
-            due = min(settings.count, int((now - began) * settings.ramp_per_s) + 1)
-            while len(self.devices) < due:
-                self._switch_on(server)
-            if now >= tell_at:
-                tell_at = now + settings.progress_s
-                self._tell(self.progress())
-                continue
-            wake_at = tell_at if ends_at is None else min(tell_at, ends_at)
-            wait_s = wake_at - now if due == settings.count else min(RAMP_TICK_S, wake_at - now)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), wait_s)
+        await keep_pace(
+            self._settings.pace,
+            clock=self._clock,
+            stop=stop,
+            switch_on=lambda: self._switch_on(server),
+            tell=lambda: self._tell(self.progress()),
+        )
 
     def _switch_on(self, server: ServerAddress) -> None:
         loop = asyncio.get_running_loop()
@@ -172,10 +145,11 @@ class Fleet:
         except OSError as error:
             raise FleetError(f"device {len(self.devices) + 1} of {self._settings.count}: no socket: {error}") from error
         self._links.append(link)
+        settings = self._settings.device(len(self.devices))
         device = SimulatedDevice(
-            settings=self._settings.device(len(self.devices)),
+            settings=settings,
             server=server.remote,
-            link=link,
+            link=self._protect(link, settings.imei, server, Random(seed + 2)),
             scheduler=loop,
             clock=self._clock,
             random=Random(seed + 1),
@@ -185,6 +159,24 @@ class Fleet:
         self.devices.append(device)
         device.start()
 
+    def _protect(self, link: UdpDeviceLink, imei: str, server: ServerAddress, random: Random) -> DeviceLink:
+        if self._settings.psk is None:
+            return link
+        protected = DtlsDeviceLink(
+            link=link,
+            server=server.remote,
+            credential=DtlsCredential(
+                identity=imei.encode(),
+                key=self._settings.psk.encode(),
+                has_connection_id=self._settings.has_connection_id,
+            ),
+            scheduler=asyncio.get_running_loop(),
+            clock=self._clock,
+            random_bytes=random.randbytes,  # of a seed, as everything here: these devices have no secrets
+        )
+        self._protected.append(protected)
+        return protected
+
     def _tell(self, progress: FleetProgress) -> None:
         if self._on_progress is not None:
             self._on_progress(progress)
@@ -192,6 +184,8 @@ class Fleet:
     def _close(self) -> None:
         for device in self.devices:
             device.stop()
+        for protected in self._protected:
+            protected.close()
         for link in self._links:
             link.close()
 

@@ -29,6 +29,7 @@ from commandpost.protocols.coap.events import (
 from commandpost.protocols.coap.exchange import Request
 from commandpost.protocols.coap.message import CoapMessage
 from commandpost.protocols.errors import DecodeError
+from commandpost.protocols.lwm2m.bootstrap import format_bootstrap_request
 from commandpost.protocols.lwm2m.lifetime import renewal_delay_s
 from commandpost.protocols.lwm2m.registration import (
     REGISTRATION_PATH,
@@ -37,6 +38,7 @@ from commandpost.protocols.lwm2m.registration import (
     format_update,
 )
 from commandpost.simulation.behaviours import CONDUCTS
+from commandpost.simulation.bootstrap_client import PENDING_S, BootstrapClient
 from commandpost.simulation.device_channel import DeviceChannel, DeviceLink
 from commandpost.simulation.device_settings import DeviceCounters, DeviceSettings, ServedRequest
 from commandpost.simulation.object_server import ObjectServer
@@ -60,6 +62,7 @@ class DeviceState(Enum):
 
 
 class _Purpose(Enum):
+    BOOTSTRAP = "bootstrap"
     REGISTER = "register"
     UPDATE = "update"
     DEREGISTER = "deregister"
@@ -97,6 +100,7 @@ class SimulatedDevice:
         self.state = DeviceState.OFF
         self.location: str | None = None
         """What the server gave, `rd/…`; None while it is not registered."""
+        self.bootstrap = None if settings.bootstrap is None else BootstrapClient(settings.bootstrap)
         self._scheduler = scheduler
         self._random = random
         self._moves_on_uplink = CONDUCTS[settings.behaviour].moves_on_uplink
@@ -228,6 +232,11 @@ class SimulatedDevice:
             self.wake()
         elif self._exchange is not None:
             return  # its end plans anew
+        elif self.bootstrap is not None and self.bootstrap.is_pending:
+            self.bootstrap.give_up()
+            self.counters.failures += 1
+            self._channel.takes_requests = False
+            self._back_off()
         elif self.location is None or now >= self._renew_at:
             self.wake()
         elif self._notifies_now_and_then and now >= self._notify_at:
@@ -278,7 +287,12 @@ class SimulatedDevice:
 
     def _renew(self) -> None:
         settings = self.settings
-        if self.location is None:
+        if self.bootstrap is not None and not self.bootstrap.is_finished:
+            request = format_bootstrap_request(
+                settings.endpoint_name, auth_code=settings.auth_code, preferred_format=settings.preferred_format
+            )
+            self._send(_Purpose.BOOTSTRAP, request)
+        elif self.location is None:
             request = format_register(
                 settings.endpoint_name,
                 links=self.tree.links,
@@ -312,6 +326,10 @@ class SimulatedDevice:
         purpose = self._exchange[1]
         self._exchange = None
         match purpose, message.code if message is not None else None:
+            case _Purpose.BOOTSTRAP, Code.CHANGED if self.bootstrap is not None:
+                self.bootstrap.begin()
+                self._channel.takes_requests = True
+                self._live_at(self._channel.now() + PENDING_S)
             case _Purpose.REGISTER, Code.CREATED if message is not None and (location := _location(message)):
                 self._become_registered(location)
             case _Purpose.UPDATE, Code.CHANGED:
@@ -329,6 +347,13 @@ class SimulatedDevice:
                 self.counters.failures += 1
                 self._lose_registration()
                 self._back_off()
+
+    def _on_bootstrap_request(self, bootstrap: BootstrapClient, event: RequestReceived) -> None:
+        code = bootstrap.answer(event.message)
+        self._channel.endpoint.respond(event.reply_to, code=code, now=self._channel.now())
+        if bootstrap.is_finished:
+            self._channel.takes_requests = False
+            self._renew()
 
     def _become_registered(self, location: str) -> None:
         self.counters.registrations += 1
@@ -386,6 +411,8 @@ class SimulatedDevice:
 
     def _on_event(self, event: Event) -> None:
         match event:
+            case RequestReceived() if self.bootstrap is not None and self.bootstrap.is_pending:
+                self._on_bootstrap_request(self.bootstrap, event)
             case RequestReceived():
                 self._answerer.take(event)
                 if self.settings.notify_s:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from commandpost.domain.ports import Clock, DatagramLink, Scheduler, Timer
 from commandpost.domain.session import Remote
+from commandpost.protocols.coap.codec import encode
 from commandpost.protocols.coap.endpoint import CoapEndpoint
 from commandpost.protocols.coap.events import (
     EndReason,
@@ -25,6 +26,7 @@ from commandpost.protocols.coap.events import (
 from commandpost.protocols.coap.exchange import Request
 from commandpost.protocols.coap.message import CoapMessage
 from commandpost.southbound.known_peers import KnownPeers
+from commandpost.southbound.unproven_peers import UnprovenPeers
 
 if TYPE_CHECKING:
     from commandpost.protocols.coap.events import Event
@@ -38,7 +40,7 @@ class CoapHandler(Protocol):
         ...
 
     def response_unmatched(self, remote: Remote, message: CoapMessage, handle: ResponseHandle) -> None:
-        """A response to no open exchange: `acknowledge` or `reset` the handle, at once or later."""
+        """A response to no open exchange: `acknowledge`, `reset` or `decline` the handle, at once or later."""
         ...
 
 
@@ -64,6 +66,7 @@ class CoapDriver:
         self._clock = clock
         self._scheduler = scheduler
         self._peers = KnownPeers(memory=endpoint, peers_max=known_peers_max, idle_s=known_peer_idle_s)
+        self._unproven = UnprovenPeers(idle_s=known_peer_idle_s)
         self._handler: CoapHandler | None = None
         self._exchanges: dict[int, Callable[[ExchangeEnd], object]] = {}
         self._exchange_number = 0
@@ -82,6 +85,11 @@ class CoapDriver:
     def known_peers(self) -> int:
         """How many peers the engine holds a memory for."""
         return len(self._peers)
+
+    @property
+    def withheld(self) -> int:
+        """How many datagrams were not sent because nobody has answered from their address yet."""
+        return self._unproven.withheld
 
     @property
     def exchanges_open(self) -> int:
@@ -133,6 +141,25 @@ class CoapDriver:
         self._progress()
         return exchange_id
 
+    def fetch_rest(
+        self,
+        remote: Remote,
+        request: Request,
+        first: CoapMessage,
+        *,
+        token: bytes,
+        deadline: float,
+        then: Callable[[ExchangeEnd], object],
+    ) -> int:
+        """Fetch what follows the first block of a notification; `then` as in `request`, with the whole message."""
+        exchange_id = self._open(then)
+        now = self._clock.monotonic()
+        self._endpoint.fetch_rest(
+            remote, request, first, exchange_id=exchange_id, token=token, deadline=deadline, now=now
+        )
+        self._progress()
+        return exchange_id
+
     def cancel(self, exchange_id: int) -> None:
         """Stop a request; its `then` is not called any more."""
         if self._exchanges.pop(exchange_id, None) is not None:
@@ -159,6 +186,10 @@ class CoapDriver:
         self._endpoint.acknowledge(handle, now=self._clock.monotonic())
         self._follow(then)
 
+    def decline(self, handle: ResponseHandle) -> None:
+        """Say nothing to an unmatched response: the device repeats it, and then it is new."""
+        self._endpoint.decline(handle)
+
     def reset(self, handle: ResponseHandle) -> None:
         """Refuse an unmatched response."""
         self._endpoint.reset(handle, now=self._clock.monotonic())
@@ -174,6 +205,19 @@ class CoapDriver:
         """Let a peer become a stranger, once no duplicate of what it sent can come any more."""
         self._peers.release(remote, now=self._clock.monotonic())
 
+    def doubt(self, remote: Remote, reply_to: ReplyHandle) -> None:
+        """An address that nobody vouches for asked for something of which more than an answer follows.
+
+        What is sent there is limited by what came from there, until it has answered a request of ours or `trust` is
+        called. Call it before `know`: an address that is known, and not in doubt, is left alone.
+        """
+        if remote not in self._peers:
+            self._unproven.doubt(remote, len(encode(reply_to.message)), now=self._clock.monotonic())
+
+    def trust(self, remote: Remote) -> None:
+        """End the doubt in an address."""
+        self._unproven.trust(remote)
+
     def close(self) -> None:
         """Let no timer fire any more; open exchanges end without being told."""
         self._exchanges.clear()
@@ -184,6 +228,8 @@ class CoapDriver:
     # --- the loop ---
 
     def _receive(self, remote: Remote, datagram: bytes) -> None:
+        if self._unproven:
+            self._unproven.receive(remote, len(datagram))
         self._endpoint.receive_datagram(datagram, remote, now=self._clock.monotonic())
         self._pump()
 
@@ -222,7 +268,8 @@ class CoapDriver:
             case UnmatchedResponse(peer=peer, message=message, handle=handle):
                 assert self._handler is not None
                 self._handler.response_unmatched(_remote_of(peer), message, handle)
-            case ResponseReceived(exchange_id=exchange_id, message=message):
+            case ResponseReceived(exchange_id=exchange_id, peer=peer, message=message):
+                self._unproven.trust(_remote_of(peer))  # our token has been there
                 self._end(exchange_id, message)
             case ExchangeEnded(exchange_id=exchange_id, reason=reason):
                 self._end(exchange_id, reason)
@@ -260,7 +307,9 @@ class CoapDriver:
     def _send(self) -> None:
         send = self._link.send
         for peer, datagram in self._endpoint.datagrams_to_send():
-            send(_remote_of(peer), datagram)
+            remote = _remote_of(peer)
+            if not self._unproven or self._unproven.spend(remote, len(datagram)):
+                send(remote, datagram)
 
     def _arm(self) -> None:
         deadline = self._endpoint.next_deadline()

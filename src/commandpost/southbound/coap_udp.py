@@ -1,19 +1,19 @@
 """CoAP's UDP sockets: bound, drained in bulk, never blocking.
 
-Here: `CoapUdpLink`, one socket as a `DatagramLink`, and `CoapUdpLinks`, several as one. Not here: what the datagrams
-say (protocols/coap) and when they are sent again (the driver). asyncio's own datagram protocol is not used: a reader
-that drains the socket takes eight times as many datagrams a second (design 5).
+Here: `CoapUdpLink`, one socket as a `DatagramLink`. Not here: several as one (coap_links), what the datagrams say
+(protocols/coap, protocols/dtls), and when they are sent again (the driver). asyncio's own datagram protocol is not
+used: a reader that drains the socket takes eight times as many datagrams a second (design 5).
 """
 
 import socket
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 
 from commandpost.domain.ports import EventSink
 from commandpost.domain.session import Remote
-from commandpost.southbound.remote import SocketAddress, decode_remote, encode_remote, listener_of
+from commandpost.southbound.remote import SocketAddress, decode_remote, encode_remote
 
 DATAGRAM_BYTES_MAX: Final = 8_192  # a block of 1,024 bytes with options; generous for clients without block-wise
 DRAIN_MAX: Final = 64  # datagrams per wake-up, so that HTTP and timers get their turn in a storm (design 5)
@@ -150,34 +150,3 @@ class CoapUdpLink:
         # Told at 1, 2, 4, 8, …: a storm of losses is one fact, not a storm of log lines.
         if self.sends_lost & (self.sends_lost - 1) == 0:
             self._events.emit("coap_send_lost", listener=self._listener, error=str(error), times=self.sends_lost)
-
-
-class CoapUdpLinks:
-    """Several bound sockets as one `DatagramLink`: what is sent leaves from the socket that heard its peer."""
-
-    def __init__(self, links: Sequence[CoapUdpLink]) -> None:
-        """Join links whose listener numbers differ."""
-        self._links = {link.listener: link for link in links}
-        if len(self._links) != len(links):
-            raise ValueError(f"listener numbers {[link.listener for link in links]} are not all different")
-
-    @property
-    def local_addresses(self) -> tuple[tuple[str, int], ...]:
-        """The host and port of every socket, in the order they were given."""
-        return tuple(link.local_address for link in self._links.values())
-
-    def listen(self, receiver: Callable[[Remote, bytes], object]) -> None:
-        """Begin to receive on every socket."""
-        for link in self._links.values():
-            link.listen(receiver)
-
-    def send(self, remote: Remote, datagram: bytes) -> None:
-        """Send from the peer's listener; lost when there is none any more."""
-        link = self._links.get(listener_of(remote))
-        if link is not None:
-            link.send(remote, datagram)
-
-    def close(self) -> None:
-        """Close every socket."""
-        for link in self._links.values():
-            link.close()

@@ -32,6 +32,7 @@ from commandpost.protocols.lwm2m.operations import (
     encode_operation,
 )
 from commandpost.southbound.coap_driver import CoapDriver, ExchangeEnd
+from commandpost.southbound.lwm2m_reports import Lwm2mReports
 from commandpost.southbound.settings import CoapSettings
 
 UNREADABLE_CODE: Final = 0
@@ -83,13 +84,22 @@ class Lwm2mDownlink:
     """The Downlink port over one CoAP driver."""
 
     def __init__(
-        self, *, driver: CoapDriver, sessions: HeardDevices, model: ObjectModel, clock: Clock, settings: CoapSettings
+        self,
+        *,
+        driver: CoapDriver,
+        sessions: HeardDevices,
+        model: ObjectModel,
+        clock: Clock,
+        settings: CoapSettings,
+        reports: Lwm2mReports | None = None,
     ) -> None:
+        """Make one without attempts. Without `reports` the values of answers are not kept."""
         self._driver = driver
         self._sessions = sessions
         self._model = model
         self._clock = clock
         self._settings = settings
+        self._reports = reports
         self._listener: AttemptListener | None = None
         self._attempts: dict[AttemptId, _Attempt] = {}
         self._watches: OrderedDict[AttemptId, int] = OrderedDict()
@@ -130,6 +140,8 @@ class Lwm2mDownlink:
             # Another spelling after a refusal would be another datagram.
             plan = replace(plan, steps=tuple(replace(step, retry_on=None, retry_with=None) for step in plan.steps))
         self._driver.know(transmission.remote)
+        if not transmission.is_setup:
+            self._driver.trust(transmission.remote)
         self._send(transmission, plan, OperationRun(plan, model=self._model))
 
     def adopt(self, operation: Lwm2mOperation, transmission: Transmission) -> None:
@@ -190,11 +202,19 @@ class Lwm2mDownlink:
                 self._sessions.hear_answer(attempt.transmission.device_id)
                 self._finish(attempt, Outcome.RESP_ERROR, Answer(code=UNREADABLE_CODE))
             return
-        self._sessions.hear_answer(attempt.transmission.device_id)
+        self._hear(attempt, end)
         if attempt.run is None:
             self._finish(attempt, *self._read(attempt.plan, end))
         else:
             self._go_on(attempt, attempt.run, end)
+
+    def _hear(self, attempt: _Attempt, message: CoapMessage) -> None:
+        """Note that the device was heard; and what it measured, whatever becomes of the attempt."""
+        device_id = attempt.transmission.device_id
+        self._sessions.hear_answer(device_id)
+        session = self._sessions.find(device_id)
+        if self._reports is not None and session is not None:
+            self._reports.keep_answer(session, attempt.plan.operation, message)
 
     def _go_on(self, attempt: _Attempt, run: OperationRun, message: CoapMessage) -> None:
         answer = _answer_of(message)
@@ -258,9 +278,12 @@ class Lwm2mDownlink:
         if end in (EndReason.TIMED_OUT, EndReason.OVERFLOW, EndReason.RESET):
             return
         assert self._listener is not None, "nobody listens"
-        self._sessions.hear_answer(attempt.transmission.device_id)
-        answer = self._read(attempt.plan, end)[1] if isinstance(end, CoapMessage) else None
-        self._listener.late_answer(attempt_id, answer)
+        if isinstance(end, CoapMessage):
+            self._hear(attempt, end)
+            self._listener.late_answer(attempt_id, self._read(attempt.plan, end)[1])
+        else:
+            self._sessions.hear_answer(attempt.transmission.device_id)
+            self._listener.late_answer(attempt_id, None)
 
 
 def outcome_of(code: int) -> Outcome:

@@ -1,8 +1,9 @@
-"""What LwM2M devices begin: Register, Update, De-register, Notify.
+"""What LwM2M devices begin: Register, Update, De-register, Notify, Send.
 
 Here: from the request to our reply, and the uplink told after the reply has left. Not here: whether a device is known
-and its auth code right (services.sessions), what an uplink releases (services.dispatcher), duplicates (protocols/coap:
-they never come this far). Bootstrap is not served yet: `/bs` is answered 4.04 like every other unknown path.
+and its auth code right (services.sessions), what an uplink releases (services.dispatcher), what is reported
+(lwm2m_notifications, lwm2m_send), duplicates (protocols/coap: they never come this far). Bootstrap is not served yet:
+`/bs` is answered 4.04 like every other unknown path.
 
 A reply to a peer that is no device of ours carries no payload and comes out of a budget, because its address may be
 spoofed. An accepted uplink is always answered.
@@ -21,10 +22,11 @@ from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import Clock, EventSink
 from commandpost.domain.session import OBSERVATION_TOKEN_BYTES, Observation, Remote, Session
 from commandpost.protocols.coap.budget import Budget
-from commandpost.protocols.coap.codes import Code, format_code, is_success
+from commandpost.protocols.coap.codes import Code, format_code
 from commandpost.protocols.coap.events import ReplyHandle, ResponseHandle
 from commandpost.protocols.coap.message import CoapMessage
 from commandpost.protocols.coap.options import Option, encode_uint
+from commandpost.protocols.lwm2m.bootstrap import BootstrapRequest, parse_bootstrap
 from commandpost.protocols.lwm2m.registration import (
     REGISTRATION_PATH,
     DeregisterRequest,
@@ -33,8 +35,14 @@ from commandpost.protocols.lwm2m.registration import (
     UpdateRequest,
     parse_registration,
 )
+from commandpost.protocols.lwm2m.reports import find_send
 from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal
 from commandpost.southbound.coap_driver import CoapDriver
+from commandpost.southbound.lwm2m_bootstrap import BootstrapServer
+from commandpost.southbound.lwm2m_notifications import NotificationReceiver, ReportLog
+from commandpost.southbound.lwm2m_reports import Lwm2mReports
+from commandpost.southbound.lwm2m_send import SendReceiver
+from commandpost.southbound.open_tasks import OpenTasks
 from commandpost.southbound.refusals import RefusalBudget
 from commandpost.southbound.remote import format_remote, host_of
 from commandpost.southbound.settings import CoapSettings
@@ -46,6 +54,7 @@ REFUSALS_LOGGED_PER_S: Final = 10.0  # enough to see who and why; a storm must n
 REFUSALS_LOGGED_BURST: Final = 100
 
 _CODE_OF_REFUSAL: Final = {
+    SessionRefusal.BAD_REQUEST: Code.BAD_REQUEST,
     SessionRefusal.FORBIDDEN: Code.FORBIDDEN,
     SessionRefusal.NOT_FOUND: Code.NOT_FOUND,
     SessionRefusal.UNAVAILABLE: Code.SERVICE_UNAVAILABLE,
@@ -70,9 +79,17 @@ class SessionKeeper(Protocol):
         ...
 
     def hear_notification(
-        self, coap_token: bytes, remote: Remote, then: Callable[[tuple[Session, Observation] | None], object]
+        self,
+        coap_token: bytes,
+        remote: Remote,
+        then: Callable[[tuple[Session, Observation] | None], object],
+        otherwise: Callable[[], object],
     ) -> None:
-        """Find the observation a token belongs to; `then` may be called inside the call."""
+        """Find the observation a token belongs to; either may be called inside the call, `otherwise` without answer."""
+        ...
+
+    def hear_sender(self, remote: Remote) -> Session | None:
+        """Give the online session whose address this is."""
         ...
 
     def find(self, device_id: DeviceId) -> Session | None:
@@ -104,13 +121,22 @@ class Lwm2mServer:
         clock: Clock,
         events: EventSink,
         settings: CoapSettings,
+        reports: Lwm2mReports | None = None,
+        bootstraps: BootstrapServer | None = None,
+        describe_remote: Callable[[Remote], str] = format_remote,
     ) -> None:
+        """Serve nothing before `start`.
+
+        Without `reports` no values are kept, and a Send finds nothing here; without `bootstraps` neither does `/bs`.
+        """
         self._driver = driver
         self._sessions = sessions
         self._uplinks = uplinks
         self._clock = clock
         self._events = events
+        self._describe = describe_remote
         self._settings = settings
+        self._bootstraps = bootstraps
         self._refusals = RefusalBudget(
             per_s=settings.refusals_per_s,
             burst=settings.refusals_burst,
@@ -119,7 +145,31 @@ class Lwm2mServer:
             hosts_max=settings.refused_hosts_max,
         )
         self._refusal_log = Budget(per_s=REFUSALS_LOGGED_PER_S, burst=REFUSALS_LOGGED_BURST)
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._requests = OpenTasks()
+        self._reports = OpenTasks()
+        log = ReportLog(events=events, clock=clock)
+        self._notifications = NotificationReceiver(
+            driver=driver,
+            observations=sessions,
+            reports=reports,
+            on_accepted=self._on_report,
+            clock=clock,
+            log=log,
+            work=self._reports,
+            open_max=settings.reports_open_max,
+        )
+        self._sends = None
+        if reports is not None:
+            self._sends = SendReceiver(
+                driver=driver,
+                sessions=sessions,
+                reports=reports,
+                on_accepted=self._on_report,
+                log=log,
+                work=self._reports,
+                open_max=settings.reports_open_max,
+                retry_after_s=settings.retry_after_s,
+            )
         self._is_stopping = False
         self.answers_from_elsewhere = 0
         """Answers of registered devices that came from another address than the one asked, or long after it."""
@@ -140,11 +190,10 @@ class Lwm2mServer:
         server. Any answer but 2.04 would make them register anew.
         """
         self._is_stopping = True
-        if self._tasks:
-            _, unfinished = await asyncio.wait(list(self._tasks), timeout=timeout_s)
-            for task in list(self._tasks):
-                if task in unfinished:
-                    task.cancel()
+        if self._bootstraps is not None:
+            self._bootstraps.stop()
+        # A cancelled report is not acknowledged, so it comes again.
+        await asyncio.gather(self._requests.drain(timeout_s), self._reports.drain(timeout_s))
 
     # --- requests ---
 
@@ -172,7 +221,31 @@ class Lwm2mServer:
             case Rejected(code=code, reason=reason):
                 self._refuse(remote, reply_to, code, reason)
             case None:
-                self._refuse(remote, reply_to, Code.NOT_FOUND, "unknown path")
+                self._take_other(remote, message, reply_to)
+
+    def _take_other(self, remote: Remote, message: CoapMessage, reply_to: ReplyHandle) -> None:
+        asked = None if self._bootstraps is None else parse_bootstrap(message)
+        if isinstance(asked, BootstrapRequest):
+            self._work(remote, reply_to, self._bootstrap(asked, remote, reply_to))
+        elif isinstance(asked, Rejected):
+            self._refuse(remote, reply_to, asked.code, asked.reason)
+        else:
+            self._take_send(remote, message, reply_to)
+
+    async def _bootstrap(self, request: BootstrapRequest, remote: Remote, reply_to: ReplyHandle) -> None:
+        assert self._bootstraps is not None, "else the request was not read"
+        refusal = await self._bootstraps.take(request, remote, reply_to)
+        if refusal is not None:
+            self._refuse_session(remote, reply_to, refusal, "bootstrap")
+
+    def _take_send(self, remote: Remote, message: CoapMessage, reply_to: ReplyHandle) -> None:
+        found = find_send(message)
+        if isinstance(found, Rejected):
+            self._refuse(remote, reply_to, found.code, found.reason)
+        elif not found or self._sends is None:
+            self._refuse(remote, reply_to, Code.NOT_FOUND, "unknown path")
+        elif not self._sends.take(remote, message, reply_to):
+            self._refuse(remote, reply_to, Code.NOT_FOUND, "send: nobody is registered at this address")
 
     async def _register(self, request: RegisterRequest, remote: Remote, reply_to: ReplyHandle) -> None:
         registration = Registration(
@@ -190,7 +263,9 @@ class Lwm2mServer:
         if isinstance(outcome, SessionRefusal):
             self._refuse_session(remote, reply_to, outcome, "register")
             return
-        self._events.emit("device_registered", device_id=outcome.device_id, remote=format_remote(remote))
+        if outcome.identity_label is None:
+            self._driver.doubt(remote, reply_to)  # what the setup sends there must not be more than a forger's due
+        self._events.emit("device_registered", device_id=outcome.device_id, remote=self._describe(remote))
         location = (
             (int(Option.LOCATION_PATH), REGISTRATION_PATH.encode()),
             (int(Option.LOCATION_PATH), outcome.location.encode()),
@@ -208,7 +283,7 @@ class Lwm2mServer:
         if isinstance(outcome, SessionRefusal):
             self._refuse_session(remote, reply_to, outcome, "deregister")
             return
-        self._events.emit("device_deregistered", device_id=outcome.device_id, remote=format_remote(remote))
+        self._events.emit("device_deregistered", device_id=outcome.device_id, remote=self._describe(remote))
         self._driver.respond(reply_to, code=Code.DELETED)
         self._driver.forget(remote)
 
@@ -234,7 +309,7 @@ class Lwm2mServer:
             return
         if self._refusal_log.take(now=self._clock.monotonic()):
             self._events.emit(
-                "coap_request_refused", remote=format_remote(remote), code=format_code(code), reason=reason
+                "coap_request_refused", remote=self._describe(remote), code=format_code(code), reason=reason
             )
         options: tuple[tuple[int, bytes], ...] = ()
         if code == Code.SERVICE_UNAVAILABLE:
@@ -243,13 +318,11 @@ class Lwm2mServer:
 
     def _work(self, remote: Remote, reply_to: ReplyHandle, work: Coroutine[None, None, None]) -> None:
         """Let something run that waits for the store; refused early when too much of it does."""
-        if len(self._tasks) >= self._settings.requests_open_max:
+        if len(self._requests) >= self._settings.requests_open_max:
             work.close()
             self._refuse(remote, reply_to, Code.SERVICE_UNAVAILABLE, "too many registrations at work")
             return
-        task = asyncio.get_running_loop().create_task(self._finish(remote, reply_to, work))
-        self._tasks[task] = None
-        task.add_done_callback(self._tasks.pop)
+        self._requests.start(self._finish(remote, reply_to, work))
 
     async def _finish(self, remote: Remote, reply_to: ReplyHandle, work: Coroutine[None, None, None]) -> None:
         try:
@@ -265,10 +338,13 @@ class Lwm2mServer:
         if self._is_stopping:
             return
         self._sessions.hear_notification(
-            message.token, remote, partial(self._answer_notification, remote, message, handle)
+            message.token,
+            remote,
+            partial(self._take_notification, remote, message, handle),
+            partial(self._driver.decline, handle),
         )
 
-    def _answer_notification(
+    def _take_notification(
         self,
         remote: Remote,
         message: CoapMessage,
@@ -277,21 +353,11 @@ class Lwm2mServer:
     ) -> None:
         if found is None:
             self._answer_unknown(remote, message, handle)
-            return
-        session, observation = found
-        self._driver.know(remote)
-        self._driver.acknowledge(handle, then=partial(self._uplinks.uplink, session, Trigger.NOTIFY))
-        if not is_success(message.code):
-            # RFC 7641 section 4.2: a notification with an error code is the last one of its observation.
-            task = asyncio.get_running_loop().create_task(self._drop(session, observation))
-            self._tasks[task] = None
-            task.add_done_callback(self._tasks.pop)
+        elif not self._is_stopping:
+            self._notifications.take(remote, message, handle, *found)
 
-    async def _drop(self, session: Session, observation: Observation) -> None:
-        try:
-            await self._sessions.drop_observation(session, observation.coap_token)
-        except CommandpostError as error:
-            self._events.emit("observation_not_dropped", device_id=session.device_id, error=str(error))
+    def _on_report(self, session: Session) -> None:
+        self._uplinks.uplink(session, Trigger.NOTIFY)
 
     def _answer_unknown(self, remote: Remote, message: CoapMessage, handle: ResponseHandle) -> None:
         """Stop the sender of a notification nobody wants; keep quiet about a late answer.

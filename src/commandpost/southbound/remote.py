@@ -1,11 +1,12 @@
-"""Where a UDP peer is: how a socket address becomes a `Remote` and how a `Remote` is shown.
+"""Where a peer is: how a socket address, or a DTLS association, becomes a `Remote`, and how a `Remote` is shown.
 
 A `Remote` made here is 7 bytes for IPv4 and 19 for IPv6, 23 with a scope, so that a million of them fit into memory
 and into an index. It names the listener too: a downlink has to leave from the address its device registered to, or
-the NAT in front of the device drops it (southbound reference 2.2). Nobody outside this package looks inside.
+the NAT in front of the device drops it (southbound reference 2.2). Over DTLS it names an association, not an address:
+its peer may move (design 5). Nobody outside this package looks inside.
 
 Wire: listener 1 byte, address 4 or 16 bytes, port 2 bytes big-endian, and for a scoped IPv6 address its scope in
-4 bytes big-endian.
+4 bytes big-endian. Of an association: 128 plus its listener in 1 byte, and a name of 8 random bytes.
 """
 
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
@@ -17,6 +18,8 @@ LISTENERS_MAX: Final = 128  # the upper half of the byte is left for transports 
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """What `recvfrom` gives and `sendto` takes: IPv4, or IPv6 with flow and scope."""
+
+ASSOCIATION_NAME_BYTES: Final = 8  # random, so that no run of the server gives a name a second time
 
 _IPV4_BYTES: Final = 7
 _IPV6_BYTES: Final = 19
@@ -60,6 +63,22 @@ def decode_remote(remote: Remote) -> SocketAddress:
     raise ValueError(f"a remote of {size} bytes is not one of a UDP listener")
 
 
+def encode_association(name: bytes, *, listener: int) -> Remote:
+    """Give the `Remote` of a DTLS association.
+
+    Args:
+        name: ASSOCIATION_NAME_BYTES random bytes.
+        listener: 0 to LISTENERS_MAX - 1, counted apart from those without DTLS.
+    """
+    assert len(name) == ASSOCIATION_NAME_BYTES and 0 <= listener < LISTENERS_MAX
+    return Remote(bytes((LISTENERS_MAX + listener,)) + name)
+
+
+def is_association(remote: Remote) -> bool:
+    """Tell whether a `Remote` names a DTLS association."""
+    return len(remote) == 1 + ASSOCIATION_NAME_BYTES and remote[0] >= LISTENERS_MAX
+
+
 def listener_of(remote: Remote) -> int:
     """Give the number of the listener through which the peer was heard."""
     return remote[0] if remote else -1
@@ -79,9 +98,14 @@ def host_of(remote: Remote) -> bytes:
 
 
 def format_remote(remote: Remote | None) -> str:
-    """Write a `Remote` for a person: `192.0.2.1:5683`, `[2001:db8::1]:5683`; hexadecimal when it is not a UDP one."""
+    """Write a `Remote` for a person: `192.0.2.1:5683`, `[2001:db8::1]:5683`; hexadecimal when it is not a UDP one.
+
+    What an association's address is, only its transport knows; here it is `dtls:` and its name.
+    """
     if remote is None:
         return "-"
+    if is_association(remote):
+        return f"dtls:{remote[1:].hex()}"
     try:
         address = decode_remote(remote)
     except ValueError:

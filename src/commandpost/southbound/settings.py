@@ -36,6 +36,10 @@ class CoapSettings:
     """How long a silent peer stays known."""
     requests_open_max: int = 20_000
     """Registrations and de-registrations at work at one time; one more is answered 5.03."""
+    bootstraps_open_max: int = 10_000
+    """Bootstraps going on at one time, each some seconds; one more is answered 5.03."""
+    reports_open_max: int = 20_000
+    """Notifications and Sends that await the store or their blocks; one more is not acknowledged, or answered 5.03."""
     retry_after_s: int = 60
     """Max-Age of a 5.03: when to try again."""
     refusals_per_s: float = 1_000.0
@@ -63,7 +67,14 @@ class CoapSettings:
                 f"ack_timeout_s {self.ack_timeout_s} must be above 0,"
                 f" ack_random_factor {self.ack_random_factor} at least 1"
             )
-        for name in ("open_exchanges_max", "known_peers_max", "requests_open_max", "late_answers_max"):
+        for name in (
+            "open_exchanges_max",
+            "known_peers_max",
+            "requests_open_max",
+            "bootstraps_open_max",
+            "reports_open_max",
+            "late_answers_max",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: 1 or more is allowed")
 

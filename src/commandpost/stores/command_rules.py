@@ -1,8 +1,9 @@
-"""Two rules about commands that every store applies: when one waits, and whose end is told."""
+"""Rules about commands that every store applies: when one waits, whose end is told, what carries a payload."""
 
 from typing import Final
 
-from commandpost.domain.command import Command, CommandMode, CommandState
+from commandpost.domain.command import Command, CommandMode, CommandState, Transport
+from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.instant import Instant
 
 TOLD_STATES: Final = (CommandState.SUCCEEDED, CommandState.FAILED, CommandState.EXPIRED)
@@ -14,5 +15,19 @@ def waits_at(command: Command, at: Instant) -> bool:
 
 
 def is_told(command: Command) -> bool:
-    """Tell whether the outbox hears of it: a cached command that ended. Who cancelled one knows it already."""
-    return command.mode is CommandMode.CACHED and command.state in TOLD_STATES
+    """Tell whether the outbox hears of it: a cached LwM2M command that ended. Who cancelled one knows it already.
+
+    The push of this kind is for NB-IoT devices; what became of a payload of `/cmds` is asked for.
+    """
+    is_cached = command.mode is CommandMode.CACHED and command.transport is Transport.LWM2M
+    return is_cached and command.state in TOLD_STATES
+
+
+def check_payload_transport(transport: Transport) -> None:
+    """Refuse LwM2M where a connection is meant.
+
+    Raises:
+        StoreUnavailable: an LwM2M device has sessions, not connections.
+    """
+    if transport is Transport.LWM2M:
+        raise StoreUnavailable("a connection is not over lwm2m")

@@ -21,9 +21,7 @@ from commandpost.domain.command import (
     Transport,
     Trigger,
 )
-from commandpost.domain.device import Device, ImeiRule, KeyKind, Product, SealedKey
-from commandpost.domain.events import EventKind, OutboxEvent
-from commandpost.domain.ids import CommandId
+from commandpost.domain.device import Device, DeviceSecurity, ImeiRule, KeyKind, KeyLabel, Product, SealedKey
 from commandpost.domain.resource import DiscoveredObject, ResourcePath
 from commandpost.domain.session import Observation, Session
 from commandpost.stores.errors import RowCorrupt
@@ -63,7 +61,8 @@ _state: Final = _by_value(CommandState)
 _outcome: Final = _by_value(Outcome)
 _imei_rule: Final = _by_value(ImeiRule)
 _key_kind: Final = _by_value(KeyKind)
-_event_kind: Final = _by_value(EventKind)
+_device_security: Final = _by_value(DeviceSecurity)
+_key_label: Final = _by_value(KeyLabel)
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -214,6 +213,9 @@ def product_to_row(product: Product) -> Row:
         product.imei_rule.value,
         product.allow_imei_only,
         product.execute_delivery.value,
+        product.device_security.value,
+        product.bootstrap_uri,
+        product.bootstrap_secure_uri,
     )
 
 
@@ -227,6 +229,9 @@ def product_from_row(row: Row) -> Product:
         imei_rule=_imei_rule(row[4]),
         allow_imei_only=bool(row[5]),
         execute_delivery=_delivery(row[6]),
+        device_security=_device_security(row[7]),
+        bootstrap_uri=row[8],
+        bootstrap_secure_uri=row[9],
     )
 
 
@@ -236,8 +241,15 @@ def key_to_row(key: SealedKey) -> Row:
 
 
 def key_from_row(row: Row) -> SealedKey:
-    """Read a product key."""
-    return SealedKey(product_id=row[0], kind=_key_kind(row[1]), sealed=row[2], index=row[3], created_at=row[4])
+    """Read a product key: the columns of `key_to_row`, then until when it is good."""
+    return SealedKey(
+        product_id=row[0],
+        kind=_key_kind(row[1]),
+        sealed=row[2],
+        index=row[3],
+        created_at=row[4],
+        expires_at=row[5],
+    )
 
 
 def device_to_row(device: Device) -> dict[str, object]:
@@ -267,14 +279,16 @@ def device_to_row(device: Device) -> dict[str, object]:
         "manufacturer": device.manufacturer,
         "model": device.model,
         "is_setup_done": device.is_setup_done,
+        "sealed_bootstrap_psk": device.sealed_bootstrap_psk,
+        "psk_identity": device.psk_identity,
     }
 
 
 def device_from_row(row: Row) -> Device:
     """Read a device: the columns of `device_to_row`, then when its session was last heard."""
     heard = row[20]
-    if row[24] is not None and (heard is None or row[24] > heard):
-        heard = row[24]
+    if row[26] is not None and (heard is None or row[26] > heard):
+        heard = row[26]
     return Device(
         id=row[0],
         product_id=row[1],
@@ -300,6 +314,8 @@ def device_from_row(row: Row) -> Device:
         manufacturer=row[21],
         model=row[22],
         is_setup_done=bool(row[23]),
+        sealed_bootstrap_psk=row[24],
+        psk_identity=row[25],
     )
 
 
@@ -337,6 +353,7 @@ def session_to_row(session: Session) -> dict[str, object]:
         "alternate_path": TEXTS.encode(session.alternate_path),
         "accepted_formats": NUMBERS.encode(session.accepted_formats),
         "pending_setup": SETUP.encode(session.pending_setup) if session.pending_setup else None,
+        "identity_label": None if session.identity_label is None else session.identity_label.value,
     }
 
 
@@ -363,6 +380,7 @@ def session_from_row(row: Row, observations: tuple[Observation, ...]) -> Session
         accepted_formats=NUMBERS.decode(row[16]),
         observations=observations,
         pending_setup=() if row[17] is None else SETUP.decode(row[17]),
+        identity_label=None if row[18] is None else _key_label(row[18]),
     )
 
 
@@ -385,19 +403,3 @@ def _path_from_column(text: str) -> ResourcePath:
         )
     except ValueError as error:
         raise RowCorrupt(f"path {text!r} cannot be read: {error}") from error
-
-
-# --- events ----------------------------------------------------------------------------------------------------------
-
-
-def event_from_row(row: Row) -> OutboxEvent:
-    """Read an event of the outbox."""
-    return OutboxEvent(
-        seq=row[0],
-        product_id=row[1],
-        device_id=row[2],
-        kind=_event_kind(row[3]),
-        at=row[4],
-        command_id=None if row[5] is None else CommandId(row[5]),
-        is_online=None if row[6] is None else bool(row[6]),
-    )

@@ -19,6 +19,7 @@ from commandpost.domain.errors import StoreUnavailable
 from commandpost.stores.errors import KeyFileRefused
 
 KEY_BYTES: Final = 32
+NEXT_SUFFIX: Final = ".next"  # of the file that holds the key that is to come, until everything is under it
 NONCE_BYTES: Final = 12  # SP 800-38D section 8.2: 96 bits; random ones are safe for 2**32 secrets under one key
 _VERSION: Final = b"\x01"
 _TAG_BYTES: Final = 16
@@ -79,6 +80,31 @@ def load_or_create_key(path: Path, new_key: Callable[[], bytes]) -> bytes:
     """
     if not path.exists():
         _create(path, new_key())
+    return _load(path)
+
+
+def next_key_file(path: Path) -> Path:
+    """Give where the key that is to come lies, beside the one that holds."""
+    return path.with_name(path.name + NEXT_SUFFIX)
+
+
+def find_next_key(path: Path) -> bytes | None:
+    """Give the key that is to come; None: no change of keys has begun.
+
+    Raises:
+        KeyFileRefused: others may read it, or it does not hold a key.
+    """
+    following = next_key_file(path)
+    return _load(following) if following.exists() else None
+
+
+def replace_key(path: Path) -> None:
+    """Let the key that is to come be the one that holds: everything is under it now."""
+    next_key_file(path).rename(path)
+    _sync_directory(path.parent)
+
+
+def _load(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
         raise KeyFileRefused(f"{path} can be read by others: its mode must be 0600")
     text = path.read_bytes().strip()
@@ -104,7 +130,11 @@ def _create(path: Path, key: bytes) -> None:
     # A link, not a rename: a key that is there already must never be replaced, for it opens everything sealed so far.
     os.link(unfinished, path)
     unfinished.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

@@ -1,4 +1,4 @@
-"""What waits to be written: three classes of facts in order, and the touches of sessions, one per device.
+"""What waits to be written: three classes of facts in order, and the touches of devices that were heard, one for each.
 
 Here: bounds, order and what goes into the next batch. Not here: when batches run (stores/group_commit.py).
 """
@@ -8,14 +8,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from commandpost.domain.data_facts import AddDatapoints, PruneData, PruneOrphans
 from commandpost.domain.errors import CommandpostError, Overloaded
 from commandpost.domain.facts import ExpireDue, Fact, Priority, PruneCommands, TouchSession
 from commandpost.domain.ids import DeviceId
+from commandpost.domain.payload_facts import EndFormerAttempts, EndStaleConnections, NoteHeard
+from commandpost.domain.topic_facts import KeepTopicMessage, PruneTopics
 
 SLICE_ROWS_PER_UNIT: Final = 4  # a row of a sweep costs about a quarter of a fact on its own (measured)
 ELDER_SHARE: Final = 8  # one part in eight of a batch is kept for a class that has waited beyond its patience
 TOUCH_PAUSE_S: Final = 0.02  # with the budget used up: about 40 touches earn one commit at the default rate
 TOUCHES_REPLACED_MAX: Final = 64  # callbacks of touches that newer ones replaced; those without any are not counted
+
+_SWEEPS: Final = (
+    ExpireDue,
+    PruneCommands,
+    PruneData,
+    PruneOrphans,
+    PruneTopics,
+    EndStaleConnections,
+    EndFormerAttempts,
+)
 
 Then = Callable[[Any], object]  # Any: each fact has its own result type
 Otherwise = Callable[[CommandpostError], object]
@@ -83,7 +96,7 @@ class WriteQueue:
             Overloaded: its class is full, or an ACCEPT has waited too long.
         """
         fact = queued.fact
-        if isinstance(fact, TouchSession):
+        if isinstance(fact, TouchSession | NoteHeard):
             self._put_touch(fact.device_id, queued)
         elif fact.priority is Priority.GATE:
             self._put(self._gate, queued, self._limits.gate_max)
@@ -185,9 +198,13 @@ def _move(waiting: deque[QueuedFact], batch: list[QueuedFact], units: int) -> in
 
 
 def _worth(fact: Fact[Any]) -> int:
-    """Give how many units of a batch a fact is worth: sweeps touch many rows."""
-    if isinstance(fact, ExpireDue | PruneCommands):
+    """Give how many units of a batch a fact is worth: sweeps, reports and messages to many touch many rows."""
+    if isinstance(fact, _SWEEPS):
         return max(1, fact.limit // SLICE_ROWS_PER_UNIT)
+    if isinstance(fact, AddDatapoints):
+        return max(1, len(fact.points) // SLICE_ROWS_PER_UNIT)
+    if isinstance(fact, KeepTopicMessage):
+        return max(1, len(fact.receivers) // SLICE_ROWS_PER_UNIT)
     return 1
 
 

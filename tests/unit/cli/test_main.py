@@ -29,6 +29,14 @@ LEAVES = [
     ["command", "list"],
     ["command", "show"],
     ["command", "cancel"],
+    ["push", "add"],
+    ["push", "list"],
+    ["push", "remove"],
+    ["push", "verify"],
+    ["push", "failures"],
+    ["push", "replay"],
+    ["audit", "list"],
+    ["secrets", "rotate"],
 ]
 
 

@@ -199,6 +199,25 @@ def test_two_sources_of_the_sealing_key_are_refused(tmp_path: Path) -> None:
         load(write(tmp_path, 'secret_key_file = "key"'), {"COMMANDPOST_SECRET_KEY": SECRET_KEY_TEXT})
 
 
+@pytest.mark.parametrize(("key", "scheme"), [("BOOTSTRAP_URI", "coap"), ("BOOTSTRAP_SECURE_URI", "coaps")])
+def test_a_bootstrap_uri_is_one_that_modules_can_cut(key: str, scheme: str) -> None:
+    """SB 1.3: dotted IPv4 and a port of four digits, with its own scheme."""
+    variable = f"COMMANDPOST_LWM2M_{key}"
+    good = f"{scheme}://192.0.2.1:5683"
+
+    assert getattr(load(environment={variable: good}).lwm2m, key.lower()) == good
+    for bad in (
+        f"{scheme}://192.0.2.1",
+        f"{scheme}://192.0.2.1:56830",
+        f"{scheme}://192.0.2.1:0683",
+        f"{scheme}://192.0.2.300:5683",
+        f"{scheme}://example.net:5683",
+        f"{scheme}x://192.0.2.1:5683",
+    ):
+        with pytest.raises(ConfigError, match="port of four digits"):
+            load(environment={variable: bad})
+
+
 def test_every_default_is_a_value_that_would_be_accepted_as_given() -> None:
     """What `commandpost config` shows can be copied into the environment."""
     described = describe_settings(Settings())

@@ -10,17 +10,30 @@ from commandpost.domain.device import Device
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.northbound.api import Api
 from commandpost.northbound.messages import ApiRequest, ApiResponse
+from commandpost.northbound.onenet.call import PushServices
 from commandpost.northbound.settings import ErrnoProfile, NorthboundSettings
+from commandpost.services.audit import AuditLog
+from commandpost.services.failed_logins import FailedLogins
+from commandpost.services.rate_limits import RateLimits
 from tests.fakes.services import (
     IMEI,
     MASTER_KEY,
     OTHER_IMEI,
     FakeClock,
     FakeCommands,
-    FakeDevices,
     FakeEvents,
     FakeProducts,
     build_device,
+)
+from tests.unit.northbound.fakes import (
+    DevicesById,
+    FakeAuthenticator,
+    FakeDatapoints,
+    FakeDeviceKeys,
+    FakeIdentities,
+    FakePayloads,
+    FakeSelfRegistration,
+    FakeTopics,
 )
 
 ResultT = TypeVar("ResultT")
@@ -29,8 +42,8 @@ DEVICE_ID = "1000001"
 OTHER_PRODUCTS_DEVICE_ID = "1000002"
 
 
-def _devices() -> FakeDevices:
-    return FakeDevices(build_device(), _other_products_device())
+def _devices() -> DevicesById:
+    return DevicesById(build_device(), _other_products_device())
 
 
 def _other_products_device() -> Device:
@@ -52,19 +65,43 @@ class House:
 
     settings: NorthboundSettings = field(default_factory=NorthboundSettings)
     products: FakeProducts = field(default_factory=FakeProducts)
-    devices: FakeDevices = field(default_factory=_devices)
+    devices: DevicesById = field(default_factory=_devices)
+    device_keys: FakeDeviceKeys = field(default_factory=FakeDeviceKeys)
     commands: FakeCommands = field(default_factory=FakeCommands)
+    payloads: FakePayloads = field(default_factory=FakePayloads)
+    datapoints: FakeDatapoints = field(default_factory=FakeDatapoints)
+    topics: FakeTopics = field(default_factory=FakeTopics)
     clock: FakeClock = field(default_factory=FakeClock)
     events: FakeEvents = field(default_factory=FakeEvents)
+    rates: RateLimits | None = None
+    audit: AuditLog | None = None
+    failed_logins: FailedLogins | None = None
 
     def __post_init__(self) -> None:
-        self.api = Api(
-            products=self.products,
+        self.authenticator = FakeAuthenticator(self.products)
+        self.identities = FakeIdentities()
+        self.self_registration = FakeSelfRegistration(self.products)
+        self.api = self.build_api(None)
+
+    def build_api(self, push: PushServices | None) -> Api:
+        """The Api over everything here; None: it pushes nothing."""
+        return Api(
+            authenticator=self.authenticator,
             devices=self.devices,
+            device_keys=self.device_keys,
+            self_registration=self.self_registration,
+            identities=self.identities,
             commands=self.commands,
+            payloads=self.payloads,
+            datapoints=self.datapoints,
+            topics=self.topics,
+            push=push,
             clock=self.clock,
             events=self.events,
             settings=self.settings,
+            rates=self.rates,
+            audit=self.audit,
+            failed_logins=self.failed_logins,
         )
 
     def ask(
@@ -87,9 +124,20 @@ class House:
             )
         )
 
-    def envelope(self, method: str, target: str, body: object = b"", **options: str) -> dict[str, Any]:
+    def ask_path(self, method: str, path: str, segments: tuple[str, ...] | None, body: bytes = b"") -> ApiResponse:
+        """Call a path of any text, cut as the transport cuts it when one of its parts holds a slash."""
+        cut = segments if segments is not None and any("/" in part for part in segments) else None
+        headers = [(b"api-key", MASTER_KEY.encode())]
+        return run(self.api.handle(ApiRequest(method=method, path=path, segments=cut, headers=headers, body=body)))
+
+    def envelope(
+        self, method: str, target: str, body: object = b"", *, key: str | None = MASTER_KEY, **headers: str
+    ) -> dict[str, Any]:
         """Call and read the answer."""
-        response = self.ask(method, target, body, **options)
+        return self.envelope_of(self.ask(method, target, body, key=key, **headers))
+
+    def envelope_of(self, response: ApiResponse) -> dict[str, Any]:
+        """Read an answer."""
         decoded = msgspec.json.decode(response.body)
         assert response.status == 200
         assert list(decoded) in (["errno", "error"], ["errno", "error", "data"])

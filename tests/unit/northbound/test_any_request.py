@@ -1,5 +1,7 @@
 """Any bytes as a request: a valid envelope, always."""
 
+import re
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from commandpost.northbound.messages import ApiRequest, BodyFault
 from commandpost.northbound.settings import ErrnoProfile, NorthboundSettings
 from tests.fakes.services import IMEI, MASTER_KEY, UUID
+from tests.unit.northbound.fakes import STREAM
 from tests.unit.northbound.house import House, run
 
 HOUSES = [House(settings=NorthboundSettings(errno_profile=profile)) for profile in ErrnoProfile]
@@ -20,7 +23,11 @@ JSON_VALUES = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["data", "args", "res_id", "val", "type", "title", "protocol", "auth_info", "tags", "other"]
+                [
+                    *("data", "args", "res_id", "val", "type", "title", "protocol", "auth_info", "tags", "other"),
+                    *("permissions", "resources", "dev_id", "ds_id", "access_methods", "sn", "mac"),
+                    *("datastreams", "datapoints", "id", "at", "value", "unit", "unit_symbol"),
+                ]
             )
             | st.text(),
             inner,
@@ -74,7 +81,7 @@ def test_any_method_and_path(
 
 @given(
     st.sampled_from(TEMPLATES),
-    st.sampled_from([UUID, "1000001", "x", "", "\ud800", "%", "9" * 40]),
+    st.sampled_from([UUID, "1000001", STREAM, "x", "a/b", "", "\ud800", "%", "9" * 40]),
     QUERIES,
     HEADERS,
     st.one_of(st.binary(max_size=100), JSON_VALUES.map(msgspec.json.encode)),
@@ -90,5 +97,5 @@ def test_any_query_header_and_body_of_a_route(
 ) -> None:
     """Every route, in both profiles."""
     method, template = route
-    path = template.replace("{uuid}", segment).replace("{device_id}", segment)
+    path = re.sub(r"{\w+}", lambda _: segment, template)
     check(ApiRequest(method=method, path=path, query=query, headers=headers, body=body, body_fault=body_fault))

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Iterable, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
+import pytest
 
 from commandpost.northbound.settings import NorthboundSettings
 from tests.event_loop import on_event_loop
 from tests.fakes.services import IMEI, MASTER_KEY
+from tests.unit.northbound.fakes import INDEX
 from tests.unit.northbound.house import House
 
 Message = MutableMapping[str, Any]  # Any: ASGI's own
@@ -69,6 +72,54 @@ async def test_an_answer_has_its_length_and_its_type() -> None:
 
 
 @on_event_loop
+async def test_bytes_are_answered_with_their_length_and_type() -> None:
+    """No envelope, and no chunks either."""
+    sent = await serve(House(), scope("GET", f"/bindata/{INDEX}"))
+
+    headers = dict(sent[0]["headers"])
+    assert (headers[b"content-type"], headers[b"content-length"]) == (b"application/octet-stream", b"3")
+    assert sent[1]["body"] == b"\x00\xff\x01"
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "key"),
+    [
+        (b"/keys/a%2Fb%3D", "a/b="),
+        (b"/keys/%2f%2F", "//"),
+        (b"//keys/a%2Fb/", "a/b"),
+        (b"/keys/a%252Fb", "a%2Fb"),
+        (b"/keys/a%2B%2Fb", "a+/b"),
+        (b"/keys/a+%2Fb", "a+/b"),
+        (b"/keys/%E9%92%A5%2F", "钥/"),
+        (b"/keys/ab%3D", "ab="),
+    ],
+)
+@on_event_loop
+async def test_an_encoded_slash_is_no_slash_of_the_path(raw_path: bytes, key: str) -> None:
+    """Decoded by the server as a whole, and by us part by part where that matters."""
+    house = House()
+    asked = {**scope("PUT", unquote(raw_path.decode()), "", (b"content-length", b"2")), "raw_path": raw_path}
+    house.envelope("POST", "/keys", {"title": "k"})
+    house.device_keys.keys[key] = house.device_keys.keys["new-key-0"]
+
+    sent = await serve(house, asked, pieces(b"{}"))
+
+    assert envelope(sent)["errno"] == 0
+    assert house.device_keys.changes[0][0] == key
+
+
+@pytest.mark.parametrize("raw_path", [b"/devices%2Fstatus", b"/keys%2Fa", b"/%2F", b"/keys/" + b"%2F" * 2000])
+@on_event_loop
+async def test_an_encoded_slash_makes_no_path_of_another(raw_path: bytes) -> None:
+    """404, whatever it would be with a slash."""
+    asked = {**scope("GET", unquote(raw_path.decode())), "raw_path": raw_path}
+
+    sent = await serve(House(), asked)
+
+    assert (sent[0]["status"], envelope(sent)["errno"]) == (404, 8)
+
+
+@on_event_loop
 async def test_a_body_comes_in_pieces() -> None:
     """As large bodies do."""
     house = House()
@@ -92,6 +143,26 @@ async def test_a_body_that_is_too_large_is_drained_and_refused() -> None:
         "error": "request entity too large: body has more than 65536 bytes: at most 65536 is allowed",
     }
     assert (b"connection", b"close") in sent[0]["headers"]
+
+
+@on_event_loop
+async def test_binary_data_may_be_larger_than_any_other_body() -> None:
+    """800 K for `/bindata`; its own limit holds, and the others keep theirs."""
+    query = "device_id=1000001&datastream_id=pic"
+    length = (b"content-length", b"1")
+    house = House()
+
+    taken = await serve(house, scope("POST", "/bindata", query, length), pieces(b"x" * 400_000, b"y" * 419_200))
+    refused = await serve(house, scope("POST", "/bindata", query, length), pieces(b"x" * 819_201))
+    elsewhere = await serve(house, scope("POST", "/keys", "", length), pieces(b"x" * 65_537))
+
+    assert envelope(taken)["errno"] == 0
+    assert len(house.datapoints.added_binaries[0].payload) == 819_200
+    assert envelope(refused) == {
+        "errno": 5,
+        "error": "request entity too large: body has more than 819200 bytes: at most 819200 is allowed",
+    }
+    assert envelope(elsewhere)["errno"] == 5
 
 
 @on_event_loop

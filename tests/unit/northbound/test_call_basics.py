@@ -236,7 +236,7 @@ def test_a_failure_while_the_key_is_looked_up_is_an_envelope_too() -> None:
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ("a=" + "x" * 40_000, "invalid parameter: query is '40002 bytes': at most 32768 bytes is allowed"),
+        ("a=" + "x" * 40_000, "invalid parameter: query is '40002 bytes': at most 16384 bytes is allowed"),
         ("&".join("a=1" for _ in range(65)), "invalid parameter: query is 'more than 64 parameters'"),
     ],
 )

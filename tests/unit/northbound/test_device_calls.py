@@ -101,6 +101,38 @@ def test_other_protocols_have_a_text_as_auth_info(protocol: str) -> None:
     assert (house.devices.created[0].auth_info, house.devices.created[0].imei) == ('"serial-1"', None)
 
 
+@pytest.mark.parametrize("protocol", ["EDP", "MQTT", "http"])
+def test_an_object_is_an_auth_info_too(protocol: str) -> None:
+    """Kept compact, in the order in which it was written: a device logs in with it."""
+    house = House()
+
+    answer = house.envelope("POST", "/devices", {"title": "m", "protocol": protocol, "auth_info": {"b": 1, "a": ["x"]}})
+
+    assert answer["errno"] == 0
+    assert house.devices.created[0].auth_info == '{"b":1,"a":["x"]}'
+
+
+@pytest.mark.parametrize("auth_info", ["", "x" * 513, {}, {"a": "x" * 512}, [], ["x"], 5, 1.5, True])
+def test_a_bad_auth_info_of_another_protocol(auth_info: object) -> None:
+    """A text or an object of up to 512 characters; the captured words, and no more."""
+    response = House().ask("POST", "/devices", {"title": "m", "protocol": "MQTT", "auth_info": auth_info})
+
+    assert response.body == b'{"errno":6,"error":"invalid parameter: auth_info"}'
+
+
+def test_a_change_to_an_auth_info_that_is_taken() -> None:
+    """In the words of a create."""
+    house = House()
+    device = build_device(protocol="MQTT", imei=None, imsi=None, auth_info='"serial"')
+    house.devices.devices[device.id] = device
+    house.devices.change_failure = Taken("auth_info", '"serial-2"')
+
+    assert house.envelope("PUT", ONE, {"auth_info": "serial-2"}) == {
+        "errno": 6,
+        "error": "invalid parameter: auth_info exists::serial-2",
+    }
+
+
 def test_a_device_without_protocol_whose_auth_info_is_a_text_is_edp() -> None:
     """The default of the multi-protocol guide."""
     house = House()
@@ -328,7 +360,11 @@ def test_the_detail_of_a_device() -> None:
         '"rg_id":"860000000000001","imsi":"460000000000001","imsi_old":["460000000000000"],"chip":1,'
         '"imsi_mt":"Wed Dec 02 09:02:24 CST 2020","act_time":"Wed Dec 02 09:02:24 CST 2020",'
         '"last_ct":"Wed Dec 02 09:02:24 CST 2020","obsv_st":true,"observ_status":true,'
-        f'"manu_id":"{"M" * 32}","model":"X1"}}}}'
+        f'"manu_id":"{"M" * 32}","model":"X1",'
+        '"datastreams":[{"id":"temp","create_time":"2020-12-02 09:02:24",'
+        '"uuid":"42742677-adc3-54ca-83a1-5aaaf71482f8","unit":"","unit_symbol":""}],'
+        '"binary":[{"index":"1000001_1606870944185_picture","at":"2020-12-02 09:02:24.185","size":3,"desc":"a door"}],'
+        '"keys":[]}}'
     )
 
 

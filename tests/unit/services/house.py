@@ -12,10 +12,11 @@ from commandpost.domain.instant import HOUR_MS, Instant
 from commandpost.domain.operation import Execute, Lwm2mOperation
 from commandpost.domain.ports import CommandRecord
 from commandpost.domain.resource import ObjectLinkEntry, ResourcePath
-from commandpost.domain.session import Remote, Session
+from commandpost.domain.session import PeerIdentity, Remote, Session
 from commandpost.services.commands import CachedRequest, Commands, CommandSettings, InstantRequest, InstantResult
 from commandpost.services.devices import Devices, NewDevice
 from commandpost.services.dispatcher import Dispatcher, DispatcherSettings
+from commandpost.services.identities import Identities
 from commandpost.services.products import Products, ProductSettings
 from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal, Sessions, SessionSettings
 from commandpost.stores.memory import MemoryStore
@@ -61,6 +62,8 @@ class House:
         self.events = TellTale()
         self.writer = ManualWriter(self.store, self.scheduler)
         self.downlink = FakeDownlink(self.clock)
+        self.proven: dict[Remote, PeerIdentity] = {}
+        """Who has proved to be where; an address is `host:port`."""
         self.sessions = Sessions(
             writer=self.writer,
             reader=self.store,
@@ -70,6 +73,8 @@ class House:
             start_id=self.start_id,
             settings=session_settings or SessionSettings(),
             events=self.events,
+            identify=self.proven.get,
+            host_of=lambda remote: remote.partition(b":")[0],
         )
         self.dispatcher = Dispatcher(
             writer=self.writer,
@@ -84,13 +89,20 @@ class House:
             events=self.events,
         )
         self.products = Products(
-            writer=self.writer, reader=self.store, secrets=self.box, ids=self.ids, clock=self.clock
+            writer=self.writer,
+            reader=self.store,
+            secrets=self.box,
+            ids=self.ids,
+            clock=self.clock,
+            on_changed=(self.sessions.product_changed,),
         )
+        self.identities = Identities(writer=self.writer, reader=self.store, secrets=self.box, ids=self.ids)
         self.devices = Devices(
             writer=self.writer,
             reader=self.store,
             sessions=self.sessions,
             dispatcher=self.dispatcher,
+            identities=self.identities,
             secrets=self.box,
             clock=self.clock,
         )

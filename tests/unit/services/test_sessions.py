@@ -278,6 +278,10 @@ async def observed(house: House, device: Device) -> tuple[Session, Observation]:
     return session, observation
 
 
+def _never() -> None:
+    raise AssertionError("the store could be asked")
+
+
 @on_event_loop
 async def test_notification_moves_the_address_and_not_the_deadline() -> None:
     """SB 0.8."""
@@ -287,7 +291,7 @@ async def test_notification_moves_the_address_and_not_the_deadline() -> None:
     await house.advance(50)
     heard: list[object] = []
 
-    house.sessions.hear_notification(observation.coap_token, THERE, heard.append)
+    house.sessions.hear_notification(observation.coap_token, THERE, heard.append, _never)
 
     assert heard == [(session, observation)]
     assert (session.remote, session.deadline) == (THERE, deadline)
@@ -300,15 +304,31 @@ async def test_unknown_token_and_offline_device_ask_for_a_reset() -> None:
     session, observation = await observed(house, device)
     heard: list[object] = []
 
-    house.sessions.hear_notification(b"", HERE, heard.append)
-    house.sessions.hear_notification(b"short", HERE, heard.append)
-    house.sessions.hear_notification(observation.coap_token[:4] + b"none", HERE, heard.append)
-    house.sessions.hear_notification(b"\xff" * 8, HERE, heard.append)
+    house.sessions.hear_notification(b"", HERE, heard.append, _never)
+    house.sessions.hear_notification(b"short", HERE, heard.append, _never)
+    house.sessions.hear_notification(observation.coap_token[:4] + b"none", HERE, heard.append, _never)
+    house.sessions.hear_notification(b"\xff" * 8, HERE, heard.append, _never)
     session.deadline = Instant(house.clock.wall_ms())
-    house.sessions.hear_notification(observation.coap_token, HERE, heard.append)
+    house.sessions.hear_notification(observation.coap_token, HERE, heard.append, _never)
     await house.settle()
 
     assert heard == [None] * 5
+
+
+@on_event_loop
+async def test_a_sender_is_known_by_its_address() -> None:
+    """Refreshes when it was last heard, and not the deadline: only REGISTER and UPDATE do (SB 0.8)."""
+    house, _, device = await house_with_device()
+    session = house.sessions.find(device.id)
+    assert session is not None
+    deadline = session.deadline
+    await house.advance(50)
+
+    assert house.sessions.hear_sender(HERE) is session
+    assert house.sessions.hear_sender(THERE) is None
+    assert (session.last_heard_at, session.deadline) == (house.clock.wall_ms(), deadline)
+    session.deadline = house.clock.wall_ms()
+    assert house.sessions.hear_sender(HERE) is None
 
 
 @on_event_loop
@@ -320,7 +340,7 @@ async def test_observation_outlives_a_restart() -> None:
     heard: list[object] = []
 
     for _ in range(5):
-        again.sessions.hear_notification(observation.coap_token, THERE, heard.append)
+        again.sessions.hear_notification(observation.coap_token, THERE, heard.append, _never)
     assert heard == []
     await again.settle()
 
@@ -335,14 +355,18 @@ async def test_loads_are_bounded_and_the_rest_is_as_if_lost() -> None:
     """A careless RST would stop a real device, so none is asked for."""
     house = House(session_settings=SessionSettings(loads_max=4, load_waiters_max=2))
     heard: list[object] = []
+    declined: list[None] = []
 
     for number in range(100):
-        house.sessions.hear_notification(number.to_bytes(4, "big") + b"1234", HERE, heard.append)
+        house.sessions.hear_notification(
+            number.to_bytes(4, "big") + b"1234", HERE, heard.append, lambda: declined.append(None)
+        )
     for _ in range(10):
-        house.sessions.hear_notification(bytes(4) + b"1234", HERE, heard.append)
+        house.sessions.hear_notification(bytes(4) + b"1234", HERE, heard.append, lambda: declined.append(None))
     await house.settle()
 
     assert heard == [None] * 5
+    assert len(declined) == 105
     assert house.events.count("session_load_refused") == 105
 
 

@@ -167,7 +167,7 @@ class ScriptedServer:
             case RegisterRequest():
                 code, kind = self.register_code, "register"
                 if code == Code.CREATED:
-                    imei = request.endpoint_name.partition(";")[0]
+                    imei = (request.endpoint_name or "").partition(";")[0]
                     options = ((Option.LOCATION_PATH, b"rd"), (Option.LOCATION_PATH, imei.encode()))
             case UpdateRequest():
                 code, kind = self.update_code, "update"

@@ -5,13 +5,11 @@ import json
 import resource
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import pytest
 
-from commandpost.domain.instant import Instant
 from commandpost.domain.operation import Read
 from commandpost.domain.resource import ResourcePath
 from commandpost.domain.session import Remote
@@ -22,20 +20,12 @@ from commandpost.simulation.fleet import Fleet, run_fleet
 from commandpost.simulation.fleet_settings import FleetError, FleetProgress, FleetSettings
 from commandpost.simulation.memory_network import memory_remote
 from commandpost.simulation.udp_device_link import allow_descriptors
+from tests.unit.simulation.http_api import HttpApi, http_answer
+from tests.unit.simulation.loop_clock import LoopClock
 from tests.unit.simulation.scripted_server import ScriptedServer
 
 GIVE_UP_S = 30.0
 DIMMER = ResourcePath(object_id=3306, instance_id=0, resource_id=5851)
-
-
-class LoopClock:
-    """The test's own loop as the Clock port; the wall stands still."""
-
-    def wall_ms(self) -> Instant:
-        return Instant(1_700_000_000_000)
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class LoopbackLink:
@@ -228,43 +218,6 @@ def test_a_host_that_cannot_be_is_named() -> None:
 
 
 # --- creating over HTTP ----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class HttpApi:
-    """An HTTP server that answers every request with the next prepared text, the last one again and again."""
-
-    answers: list[bytes]
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    connections: int = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-                body = await reader.readexactly(int(headers["content-length"]))
-                self.requests.append((head[0], headers, body))
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                writer.write(answer)
-                await writer.drain()
-                if not answer:
-                    return
-        except asyncio.IncompleteReadError:
-            pass
-        finally:
-            writer.close()
-
-    async def call(self, ask: Callable[[str], Awaitable[Any]]) -> Any:  # Any: whatever `ask` gives
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        async with server:
-            return await ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-
-
-def http_answer(body: object) -> bytes:
-    text = json.dumps(body).encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
 
 
 CREATED = http_answer({"errno": 0, "error": "succ", "data": {"device_id": "1000001"}})

@@ -17,11 +17,14 @@ from commandpost.protocols.coap.codec import decode, encode
 from commandpost.protocols.coap.endpoint import CoapEndpoint
 from commandpost.protocols.coap.events import ReplyHandle, ResponseHandle
 from commandpost.protocols.coap.message import CoapMessage, MessageType
+from commandpost.services.observations import Observations
 from commandpost.simulation.memory_network import MemoryLink, MemoryNetwork, memory_remote
 from commandpost.simulation.virtual_loop import VirtualClock, VirtualLoop, run_virtually
 from commandpost.southbound.coap_driver import CoapDriver, CoapHandler
 from commandpost.southbound.lwm2m_downlink import Lwm2mDownlink
+from commandpost.southbound.lwm2m_reports import Lwm2mReports
 from commandpost.southbound.settings import CoapSettings
+from tests.fakes.points import HeldPoints
 
 ResultT = TypeVar("ResultT")
 
@@ -231,12 +234,21 @@ class Bench:
             known_peer_idle_s=self.settings.known_peer_idle_s,
         )
         self.heard = HeardSessions()
+        self.events = RecordingEvents()
+        self.points = HeldPoints()
+        self.reports = Lwm2mReports(
+            observations=Observations(points=self.points, events=self.events), model=MODEL, clock=self.clock
+        )
         self.downlink = Lwm2mDownlink(
-            driver=self.driver, sessions=self.heard, model=MODEL, clock=self.clock, settings=self.settings
+            driver=self.driver,
+            sessions=self.heard,
+            model=MODEL,
+            clock=self.clock,
+            settings=self.settings,
+            reports=self.reports,
         )
         self.attempts = RecordingAttempts()
         self.downlink.listen(self.attempts)
-        self.events = RecordingEvents()
         if handler is not None:
             self.driver.serve(handler)
 

@@ -42,6 +42,7 @@ class FakeSessions:
         self.refusal: SessionRefusal | None = None
         self.error: Exception | None = None
         self.register_s = 0.0
+        self.cannot_tell = False
 
     async def register(self, registration: Registration, remote: Remote) -> SessionOutcome:
         self.registrations.append(registration)
@@ -50,7 +51,7 @@ class FakeSessions:
             raise self.error
         if self.refusal is not None:
             return self.refusal
-        session = make_session(remote=remote, location=registration.endpoint_name.partition(";")[0])
+        session = make_session(remote=remote, location=(registration.endpoint_name or "").partition(";")[0])
         self.sessions[session.location] = session
         return session
 
@@ -65,8 +66,15 @@ class FakeSessions:
         return self.sessions.pop(location, None) or SessionRefusal.NOT_FOUND
 
     def hear_notification(
-        self, coap_token: bytes, remote: Remote, then: Callable[[tuple[Session, Observation] | None], object]
+        self,
+        coap_token: bytes,
+        remote: Remote,
+        then: Callable[[tuple[Session, Observation] | None], object],
+        otherwise: Callable[[], object],
     ) -> None:
+        if self.cannot_tell:
+            otherwise()
+            return
         for session in self.sessions.values():
             observation = session.find_observation(coap_token)
             if observation is not None:
@@ -74,6 +82,9 @@ class FakeSessions:
                 then((session, observation))
                 return
         then(None)
+
+    def hear_sender(self, remote: Remote) -> Session | None:
+        return next((session for session in self.sessions.values() if session.remote == remote), None)
 
     def find(self, device_id: DeviceId) -> Session | None:
         return next((session for session in self.sessions.values() if session.device_id == device_id), None)
@@ -99,14 +110,13 @@ class ServerBench(Bench):
             clock=self.clock,
             events=self.events,
             settings=self.settings,
+            reports=self.reports,
         )
         self.server.start()
 
-    def registered(self, device: RawDevice, *tokens: bytes) -> Session:
+    def registered(self, device: RawDevice, *tokens: bytes, path: ResourcePath = OBSERVED) -> Session:
         session = make_session(remote=device.remote, location=LOCATION)
-        session.observations = tuple(
-            Observation(coap_token=token, path=OBSERVED, is_automatic=True) for token in tokens
-        )
+        session.observations = tuple(Observation(coap_token=token, path=path, is_automatic=True) for token in tokens)
         self.sessions.sessions[LOCATION] = session
         return session
 
@@ -167,6 +177,7 @@ def silence_after(bench: ServerBench, *messages: CoapMessage) -> list[CoapMessag
         bench.registered(device, TOKEN)
         for message in messages:
             device.send(message)
+            await asyncio.sleep(0.1)
         await asyncio.sleep(60)
         return device.received
 

@@ -18,6 +18,7 @@ from commandpost.domain.facts import (
 )
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
+from commandpost.domain.payload_facts import NoteHeard
 from commandpost.domain.ports import StoreWriter
 from commandpost.domain.session import Remote
 from commandpost.stores.batch_store import FactOutcome
@@ -26,6 +27,7 @@ from commandpost.stores.errors import StoreBroken
 from commandpost.stores.group_commit import BATCH_UNITS_MAX, BATCH_UNITS_MIN, GroupCommit
 from commandpost.stores.memory import MemoryStore
 from commandpost.stores.write_queue import WriterLimits
+from tests.conformance import data_builders as data
 from tests.conformance import store_builders as build
 from tests.unit.stores.fakes import CountingStore, EventLog, FakeClock, FakeScheduler, Outcomes
 
@@ -177,6 +179,17 @@ class TestBatches:
 
         assert bench.store.batches == [[sweep], [sweep], [behind(1)]]
 
+    def test_a_report_weighs_by_its_points_and_a_message_by_its_receivers(self) -> None:
+        device = build.device(ProductId(1), None, device_id=1)
+        bench = Bench()
+        report = data.add(device, *[data.point("t", at) for at in range(1_000)])
+        message = data.keep(ProductId(1), data.message(), *[device] * 1_000)
+        bench.submit(report, message, gate(1))
+
+        bench.scheduler.run_soon()
+
+        assert bench.store.batches == [[report], [message], [gate(1)]]
+
 
 class TestElders:
     def test_work_behind_gets_its_share_when_gates_never_end(self) -> None:
@@ -251,6 +264,16 @@ class TestTouches:
 
         assert bench.store.facts == [touch(1, 30), touch(2, 20)]
         assert bench.outcomes.results == [1, 1, 2]
+
+    def test_a_connected_device_is_noted_once_too(self) -> None:
+        bench = Bench()
+        notes = [NoteHeard(device_id=DeviceId(1), epoch=1, last_heard_at=build.at(heard)) for heard in (10, 30)]
+        bench.submit(*notes)
+
+        bench.scheduler.run_for(1)
+
+        assert bench.store.facts == [notes[1]]
+        assert bench.outcomes.results == [1, 1]
 
     def test_the_budget_spreads_them(self) -> None:
         bench = Bench(WriterLimits(touches_per_s=100, touches_burst=10))

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from commandpost.domain.facts import ReplaceKey
+from commandpost.domain.topic_facts import KeepTopicSession
 from commandpost.stores.errors import DatabaseRefused
 from commandpost.stores.migrate import APPLICATION_ID, Migration, load_migrations, migrate, split_statements
 from commandpost.stores.sqlite import Durability, SqliteStore
+from tests.conformance import data_builders as data
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import SqliteHarness, StoreHarness
 
@@ -58,7 +61,9 @@ def test_what_was_not_committed_is_gone_when_opened_again(tmp_path: Path) -> Non
     path = tmp_path / "commandpost.db"
     first = SqliteStore(path)
     first._writer.execute("BEGIN IMMEDIATE")
-    first._writer.execute("INSERT INTO outbox (product_id, device_id, kind, at) VALUES (1, 1, 2, 0)")
+    first._writer.execute(
+        "INSERT INTO outbox (subscription_id, product_id, device_id, kind, at, told_at) VALUES (1, 1, 1, 2, 0, 0)"
+    )
     first.close()
 
     second = SqliteHarness(path)
@@ -107,7 +112,7 @@ def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(DatabaseRefused, match=r"newer version \(schema 99\).*up to 1"):
+    with pytest.raises(DatabaseRefused, match=rf"newer version \(schema 99\).*up to {len(load_migrations())}"):
         SqliteStore(path)
     assert pragma(path, "user_version") == 99
 
@@ -205,4 +210,33 @@ def test_a_row_that_nobody_wrote_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot be read"):
         StoreHarness.ask(harness.reader.find_command(command.id))
     assert command.id == build.command_id(1)
+    harness.store.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE session SET transport = 'http'",
+        "UPDATE product_key SET kind = 'spare'",
+        "UPDATE datastream SET current_value = NULL",
+        "UPDATE datastream SET stream_id = ''",
+        "UPDATE datastream SET unit = printf('%065d', 1)",
+        "UPDATE datapoint SET value = printf('%065537d', 1)",
+        "UPDATE topic_session SET expiry_s = 4294967296",
+        "UPDATE topic_session SET expires_at = 1",
+        "UPDATE topic_session SET queued_messages = -1",
+        "UPDATE queued_message SET qos = 3",
+        "UPDATE retained_message SET payload = x''",
+    ],
+)
+def test_the_schema_refuses_what_no_connection_stream_or_session_can_be(tmp_path: Path, statement: str) -> None:
+    harness = SqliteHarness(tmp_path / "commandpost.db")
+    device = harness.make_connected_device()
+    harness.apply(ReplaceKey(key=build.key(product_id=device.product_id)))
+    harness.apply(data.add(device, data.point("t", 1)))
+    harness.apply(KeepTopicSession(session=data.topic_session(device), starts_clean=True))
+    harness.apply(data.keep(device.product_id, data.message(), device, retains=True))
+
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        harness._execute(statement)
     harness.store.close()

@@ -9,10 +9,10 @@ from commandpost.cli.options import DataDirOption
 
 
 def demo(data_dir: DataDirOption = None) -> None:
-    """Show the main job step by step, with a real server and three simulated devices.
+    """Show the main job step by step, with a real server and simulated devices: three LwM2M, one MQTT, one EDP.
 
-    Takes about a minute, and uses a temporary directory and free ports of the loopback interface. Every answer is
-    checked: a wrong one ends the demo with exit code 1.
+    Takes less than half a minute, and uses a temporary directory and free ports of the loopback interface. Every
+    answer is checked: a wrong one ends the demo with exit code 1.
     """
     if data_dir is not None:
         _run(data_dir)

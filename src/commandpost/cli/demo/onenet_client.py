@@ -28,11 +28,13 @@ class OnenetClient:
     async def call(self, method: str, path: str, parameters: Parameters, body: object | None = None) -> Answer:
         """Call, show request and answer, and want errno 0.
 
+        Args:
+            body: bytes go as they are, anything else as JSON.
         Raises:
             DemoFailed: errno is another, or nobody answers.
         """
         target = _target(path, parameters)
-        self._narrator.request(method, target, body)
+        self._narrator.request(method, target, body.decode() if isinstance(body, bytes) else body)
         answer = await self._exchange(method, target, body)
         self._narrator.answer(answer)
         check_errno(answer, 0, f"{method} {path}")
@@ -66,26 +68,44 @@ class OnenetClient:
         self._narrator.answer(show(answer))
         return answer
 
+    async def fetch(self, path: str) -> bytes:
+        """Get bytes that come without an envelope, and show them.
+
+        Raises:
+            DemoFailed: nobody answers.
+        """
+        self._narrator.request("GET", path, None)
+        answer = await self._transfer("GET", path, None)
+        self._narrator.answer(answer.decode(errors="replace"))
+        return answer
+
     async def _exchange(self, method: str, target: str, body: object | None) -> Answer:
         try:
-            return await asyncio.to_thread(self._exchange_now, method, target, body)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            answer = json.loads(await self._transfer(method, target, body))
+        except ValueError as error:
+            raise DemoFailed(f"{method} {target}: {error!r}") from error
+        if not isinstance(answer, dict):
+            raise DemoFailed(f"{method} {target}: {answer!r} is no envelope")
+        return answer
+
+    async def _transfer(self, method: str, target: str, body: object | None) -> bytes:
+        try:
+            return await asyncio.to_thread(self._transfer_now, method, target, body)
+        except (OSError, http.client.HTTPException) as error:
             raise DemoFailed(f"{method} {target}: {error!r}") from error
 
-    def _exchange_now(self, method: str, target: str, body: object | None) -> Answer:
+    def _transfer_now(self, method: str, target: str, body: object | None) -> bytes:
         connection = http.client.HTTPConnection(self._address.host, self._address.port, timeout=REQUEST_S)
         try:
-            payload = None if body is None else json.dumps(body).encode()
-            headers = {"api-key": self._master_key, "Content-Type": "application/json"}
+            payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            content_type = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+            headers = {"api-key": self._master_key, "Content-Type": content_type}
             connection.request(method, target, body=payload, headers=headers)
-            answer = json.loads(connection.getresponse().read())
+            return connection.getresponse().read()
         finally:
             connection.close()
-        if not isinstance(answer, dict):
-            raise ValueError(f"{answer!r} is no envelope")
-        return answer
 
 
 def _target(path: str, parameters: Parameters) -> str:
-    # Colons stay as they are, as in the dialect's own examples: they are easier to read.
-    return f"{path}?{urlencode(parameters, safe=':')}" if parameters else path
+    # Colons and commas stay as they are, as in the dialect's own examples: they are easier to read.
+    return f"{path}?{urlencode(parameters, safe=':,')}" if parameters else path

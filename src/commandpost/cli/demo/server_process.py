@@ -24,6 +24,8 @@ class ServerProcess:
         self._process: Process | None = None
         self.http = ListenAddress(host="127.0.0.1", port=0)
         self.coap = ListenAddress(host="127.0.0.1", port=0)
+        self.mqtt = ListenAddress(host="127.0.0.1", port=0)
+        self.edp = ListenAddress(host="127.0.0.1", port=0)
 
     @property
     def pid(self) -> int:
@@ -44,6 +46,7 @@ class ServerProcess:
         environment = {name: text for name, text in os.environ.items() if not name.startswith("COMMANDPOST_")}
         environment["COMMANDPOST_MASTER_KEY"] = self._master_key
         arguments = ["--data-dir", str(self._data_dir), "--http", str(self.http), "--coap", str(self.coap)]
+        arguments += ["--mqtt", str(self.mqtt), "--edp", str(self.edp)]
         self._data_dir.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -56,10 +59,12 @@ class ServerProcess:
         except TimeoutError:
             raise DemoFailed(f"the server is not ready after {READY_S:g} s") from None
         addresses = dict(word.partition("=")[::2] for word in line.split()[1:])
-        if not line.startswith("ready ") or not {"http", "coap"} <= addresses.keys():
+        if not line.startswith("ready ") or not {"http", "coap", "mqtt", "edp"} <= addresses.keys():
             raise DemoFailed(f"the server does not start: {line or 'no ready line'}")
         self.http = parse_listen_address(addresses["http"])
         self.coap = parse_listen_address(addresses["coap"])
+        self.mqtt = parse_listen_address(addresses["mqtt"])
+        self.edp = parse_listen_address(addresses["edp"])
         return line
 
     async def kill(self) -> int:

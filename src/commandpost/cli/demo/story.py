@@ -1,7 +1,8 @@
 """The story the demo tells: what is asked, in which order, and what every answer has to be.
 
-Three devices: a lamp that is always awake, a meter that sleeps, a valve that never answers. Times are short so that the
-whole takes about a minute: an attempt waits five seconds, the least the dialect allows.
+Three LwM2M devices: a lamp that is always awake, a meter that sleeps, a valve that never answers; and an MQTT and an
+EDP one, whose steps are in payload_story. Times are short so that the whole takes less than half a minute: an attempt
+waits five seconds, the least the dialect allows.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from typing import Final
 from commandpost.cli.demo.devices import DemoDevice, DemoDevices
 from commandpost.cli.demo.narrator import DemoFailed, Narrator, check_equal
 from commandpost.cli.demo.onenet_client import Answer, OnenetClient
+from commandpost.cli.demo.payload_story import PayloadStory
 from commandpost.cli.demo.server_process import ServerProcess
+from commandpost.cli.demo.stream_devices import DemoStreams
 from commandpost.domain.ports import Clock
 
 MASTER_KEY: Final = "demo-master-key"
@@ -20,6 +23,7 @@ LAMP: Final = "860000000000001"
 METER: Final = "860000000000002"
 VALVE: Final = "860000000000003"
 IMSI: Final = "460000000000001"
+PRODUCT_ID: Final = "1"  # the one that the first start makes
 
 ATTEMPT_S: Final = 5  # the least the dialect allows (northbound reference 5.1)
 LONG_S: Final = 3_600  # a window nobody will see the end of
@@ -55,8 +59,13 @@ async def tell(data_dir: Path) -> None:
         narrator.step("A server starts, on an empty directory and free ports.")
         narrator.told("server", await server.start())
         client = OnenetClient(address=server.http, master_key=MASTER_KEY, narrator=narrator)
-        async with DemoDevices(coap=server.coap, clock=SystemClock()) as devices:
-            story = _Story(server=server, client=client, narrator=narrator, devices=devices, clock=SystemClock())
+        clock = SystemClock()
+        streams = DemoStreams(mqtt=server.mqtt, edp=server.edp, product_id=PRODUCT_ID, clock=clock)
+        async with DemoDevices(coap=server.coap, clock=clock) as devices, streams:
+            payloads = PayloadStory(client=client, narrator=narrator, streams=streams, clock=clock)
+            story = _Story(
+                server=server, client=client, narrator=narrator, devices=devices, payloads=payloads, clock=clock
+            )
             rows = await story.tell()
         status = await server.stop()
         check_equal(status, 0, "the server's exit status after SIGTERM")
@@ -69,12 +78,20 @@ async def tell(data_dir: Path) -> None:
 
 class _Story:
     def __init__(
-        self, *, server: ServerProcess, client: OnenetClient, narrator: Narrator, devices: DemoDevices, clock: Clock
+        self,
+        *,
+        server: ServerProcess,
+        client: OnenetClient,
+        narrator: Narrator,
+        devices: DemoDevices,
+        payloads: PayloadStory,
+        clock: Clock,
     ) -> None:
         self._server = server
         self._client = client
         self._narrator = narrator
         self._clock = clock
+        self._payloads = payloads
         self._lamp = devices.add("lamp", LAMP, IMSI)
         self._meter = devices.add("meter", METER, IMSI)
         self._valve = devices.add("valve", VALVE, IMSI, is_silent=True)
@@ -85,12 +102,17 @@ class _Story:
         await self._create_devices()
         await self._devices_register()
         await self._instant_commands()
+        await self._payloads.devices_connect()
+        await self._payloads.payloads_now()
+        await self._payloads.payloads_are_kept()
         await self._commands_for_a_sleeper()
         await self._commands_that_will_not_succeed()
         await self._power_cut()
         await self._cancel_one()
         first_failure = asyncio.create_task(self._valve_fails_for_now())
         try:
+            await self._payloads.payloads_arrive()
+            await self._payloads.data_is_read()
             await self._one_expires()
             await self._meter_wakes()
         finally:
@@ -101,7 +123,7 @@ class _Story:
     # --- the steps ---------------------------------------------------------------------------------------------------
 
     async def _create_devices(self) -> None:
-        self._narrator.step("An application creates three devices.")
+        self._narrator.step("An application creates three LwM2M devices.")
         for title, imei in (("lamp", LAMP), ("meter", METER), ("valve", VALVE)):
             body = {"title": title, "protocol": "LWM2M", "auth_info": {imei: IMSI}}
             answer = await self._client.call("POST", "/devices", {}, body)
@@ -157,6 +179,7 @@ class _Story:
         self._narrator.told("server", await self._server.start())
         for name in ("write", "execute", "unanswered", "regretted"):
             await self._history(VALVE if name == "unanswered" else METER, name, WAITING)
+        await self._payloads.payloads_wait()
 
     async def _cancel_one(self) -> None:
         self._narrator.step("The application takes one back.")
@@ -220,7 +243,7 @@ class _Story:
             result = item.get("confirm_status")
             rows.append((name, f"{item['type']:<8} {WORDS[item['send_status']]}{f' ({result})' if result else ''}"))
         check_equal(len(self._meter.done), 2, "how many commands the meter carried out")
-        return rows
+        return rows + self._payloads.rows()
 
     # --- what the steps are made of ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Here: what handlers read from, in the order of checks the dialect has. Not here:
 Source: northbound reference 2.3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import CommandId, DeviceId, parse_command_id
 from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.topic_ports import TopicMessenger
 from commandpost.northbound.messages import ApiRequest, BodyFault
 from commandpost.northbound.onenet.beijing_time import ParsedTime, TextTimes
 from commandpost.northbound.onenet.errno import ErrnoTable, Fault, FaultKind, missing, printable
@@ -21,25 +22,50 @@ from commandpost.northbound.onenet.values import ValueStyle
 from commandpost.northbound.parameter import Parameter
 from commandpost.northbound.query import Query
 from commandpost.northbound.settings import NorthboundSettings
+from commandpost.services.access import Access, Authenticator
 from commandpost.services.commands import Commands
+from commandpost.services.datapoints import Datapoints
+from commandpost.services.device_keys import DeviceKeys
 from commandpost.services.devices import Devices
-from commandpost.services.products import Products
+from commandpost.services.identities import Identities
+from commandpost.services.payloads import Payloads
+from commandpost.services.push.subscriptions import Subscriptions
+from commandpost.services.rate_limits import RateLimits
+from commandpost.services.self_registration import SelfRegistration
+from commandpost.services.triggers import Triggers
 
 ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushServices:
+    """Who is told of events, and of which values."""
+
+    subscriptions: Subscriptions
+    triggers: Triggers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """What handlers work with."""
 
-    products: Products
+    authenticator: Authenticator
     devices: Devices
+    device_keys: DeviceKeys
+    self_registration: SelfRegistration
+    identities: Identities
     commands: Commands
+    payloads: Payloads
+    datapoints: Datapoints
+    topics: TopicMessenger
+    push: PushServices | None
+    """None: nothing is pushed, and the calls about it are not served."""
     clock: Clock
     events: EventSink
     settings: NorthboundSettings
     times: TextTimes
     errnos: ErrnoTable
+    rates: RateLimits
 
     def value_style(self, *, opaque_as_hex: bool = False) -> ValueStyle:
         """Say how values are written."""
@@ -48,18 +74,40 @@ class Platform:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One authenticated call."""
+    """One call, authenticated unless its route is open to everyone."""
 
     platform: Platform
-    product: Product
+    found_access: Access | None
     request: ApiRequest
     path_values: Mapping[str, str]
     query: Query
     found_device: Device | None = None
 
     @property
+    def access(self) -> Access:
+        """What the caller may do; only a route that is open to everyone has none."""
+        assert self.found_access is not None, "the route is open to everyone"
+        return self.found_access
+
+    @property
+    def product(self) -> Product:
+        """The caller's product."""
+        return self.access.product
+
+    def require_device(self, device_id: DeviceId, stream_id: str | None = None) -> None:
+        """Raise Forbidden unless the caller may do this to the device, or to one stream of it."""
+        self.access.require_device(device_id, self.request.method, stream_id)
+
+    def require_streams(self, stream_ids: Sequence[str] | None) -> None:
+        """Raise Forbidden unless the caller may do this to these streams of the call's device; none: to all of it."""
+        if self.access.is_master:
+            return
+        for stream_id in stream_ids or (None,):
+            self.require_device(self.device.id, stream_id)
+
+    @property
     def device(self) -> Device:
-        """The device the call names by `imei`; only routes that say so have one."""
+        """The device the call names; only routes that say so have one."""
         assert self.found_device is not None, "the route does not look its device up"
         return self.found_device
 
@@ -136,11 +184,7 @@ class Call:
         Raises:
             Fault: DEVICE_UNKNOWN when it cannot be one.
         """
-        text = self.path_values["device_id"]
-        device_id = parse_device_id(text)
-        if device_id is None:
-            raise Fault(FaultKind.DEVICE_UNKNOWN, f"device {printable(text)}")
-        return device_id
+        return known_device_id(self.path_values["device_id"])
 
     def command_id(self) -> CommandId:
         """Give the command id of the path.
@@ -166,7 +210,7 @@ class Call:
         if self.request.body_fault is BodyFault.TOO_SLOW:
             raise Fault(FaultKind.BODY_MISSING, f"the body did not come within {settings.body_timeout_s:g} s")
         if self.request.body_fault is BodyFault.TOO_LARGE:
-            raise _too_large(f"more than {settings.body_bytes_max}", bytes_max)
+            raise _too_large(f"more than {max(settings.body_bytes_max, bytes_max)}", bytes_max)
         if len(self.request.body) > bytes_max:
             raise _too_large(str(len(self.request.body)), bytes_max)
         return self.request.body
@@ -175,9 +219,28 @@ class Call:
         """Give the body of a command: at most 2 KB. Raises as `body`."""
         return self.body(bytes_max=self.platform.settings.command_body_bytes_max)
 
+    def raw_body(self, *, bytes_max: int) -> bytes:
+        """Give a body that is handed on as it is and has to be there. Raises as `body`; BODY_MISSING when empty."""
+        raw = self.body(bytes_max=bytes_max)
+        if not raw:
+            raise Fault(FaultKind.BODY_MISSING, f"1 to {bytes_max} bytes of any kind")
+        return raw
+
     def body_object(self) -> JsonObject:
         """Give the body as a JSON object. Raises as `body` and `parse_object`."""
         return parse_object(self.body(bytes_max=self.platform.settings.body_bytes_max))
+
+
+def known_device_id(text: str) -> DeviceId:
+    """Read a device id that a call names.
+
+    Raises:
+        Fault: DEVICE_UNKNOWN when it cannot be one.
+    """
+    device_id = parse_device_id(text)
+    if device_id is None:
+        raise Fault(FaultKind.DEVICE_UNKNOWN, f"device {printable(text)}")
+    return device_id
 
 
 def unknown_command(text: str) -> Fault:

@@ -14,7 +14,15 @@ from commandpost.domain.device import PROTOCOL_LWM2M, PROTOCOLS, Device, GeoLoca
 from commandpost.northbound.onenet.envelope import json_text
 from commandpost.northbound.onenet.errno import Fault, FaultKind, invalid, missing
 from commandpost.northbound.onenet.json_body import JsonObject, describe, parse_object
+from commandpost.services.device_rules import (
+    PSK_CHARACTERS_MAX,
+    PSK_CHARACTERS_MIN,
+    PSK_HEX_BYTES_MAX,
+    PSK_HEX_BYTES_MIN,
+    PSK_IDENTITY_BYTES_MAX,
+)
 from commandpost.services.devices import DeviceChange, NewDevice
+from commandpost.services.identities import GivenKeys
 
 PROTOCOL_DEFAULT: Final = "EDP"  # of the multi-protocol guide, for a body that is not LwM2M's
 TITLE_CHARACTERS_MAX: Final = 256
@@ -29,8 +37,6 @@ STRICT_DIGITS: Final = 15
 TEST_IMEI_DIGITS: Final = 4
 CHIP_MAX: Final = 6
 AUTH_CODE_CHARACTERS_MAX: Final = 16
-PSK_CHARACTERS_MIN: Final = 8
-PSK_CHARACTERS_MAX: Final = 16
 
 _TEXT_FIELDS: Final = {
     "title": {"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX},
@@ -46,13 +52,28 @@ _TEXT_FIELDS: Final = {
     },
     "private": {"type": "boolean", "default": True},
     "auth_info": {
-        "description": "LwM2M: one pair, IMEI and IMSI. Other protocols: a text.",
+        "description": "LwM2M: one pair, IMEI and IMSI. Other protocols: a text or an object of at most "
+        f"{AUTH_INFO_CHARACTERS_MAX} characters, which no other device of the product has; the device logs in with it.",
         "oneOf": [
-            {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": {"type": "string"}},
-            {"type": "string", "maxLength": AUTH_INFO_CHARACTERS_MAX},
+            {"type": "object", "minProperties": 1},
+            {"type": "string", "minLength": 1, "maxLength": AUTH_INFO_CHARACTERS_MAX},
         ],
     },
     "other": {"type": "object", "description": f"At most {OTHER_BYTES_MAX} bytes; given back as it is."},
+}
+_DTLS_FIELDS: Final = {
+    "psk_hex": {
+        "type": "string",
+        "pattern": f"^([0-9A-Fa-f]{{2}}){{{PSK_HEX_BYTES_MIN},{PSK_HEX_BYTES_MAX}}}$",
+        "description": "The pre-shared key of any bytes, in place of `psk`. Not part of the original dialect.",
+    },
+    "psk_identity": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": PSK_IDENTITY_BYTES_MAX,
+        "description": "A DTLS identity beside IMEI and `imei;imsi`; no other device of the platform has it. "
+        "Not part of the original dialect.",
+    },
 }
 NEW_DEVICE_SCHEMA: Final[Mapping[str, object]] = {
     "type": "object",
@@ -64,9 +85,13 @@ NEW_DEVICE_SCHEMA: Final[Mapping[str, object]] = {
         "chip": {"type": "integer", "minimum": 1, "maximum": CHIP_MAX},
         "auth": {"type": "string", "pattern": f"^[0-9A-Za-z]{{1,{AUTH_CODE_CHARACTERS_MAX}}}$"},
         "psk": {"type": "string", "pattern": f"^[0-9A-Za-z]{{{PSK_CHARACTERS_MIN},{PSK_CHARACTERS_MAX}}}$"},
+        **_DTLS_FIELDS,
     },
 }
-DEVICE_CHANGE_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "properties": _TEXT_FIELDS}
+DEVICE_CHANGE_SCHEMA: Final[Mapping[str, object]] = {
+    "type": "object",
+    "properties": {**_TEXT_FIELDS, **_DTLS_FIELDS},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +119,7 @@ def parse_new_device(body: JsonObject, product: Product) -> NewDevice:
         protocol=protocol,
         title=title,
         description=_text(body, "desc", length_max=DESCRIPTION_CHARACTERS_MAX) or "",
-        tags=_tags(body) or (),
+        tags=parse_tags(body) or (),
         location=_location(body),
         is_private=_boolean(body, "private") is not False,
         is_auto_observed=_boolean(body, "obsv") is not False,
@@ -103,8 +128,22 @@ def parse_new_device(body: JsonObject, product: Product) -> NewDevice:
         imsi=auth_info.imsi,
         chip=chip,
         other=_other(body) or "{}",
-        auth_code=_secret(body, ("auth", "auth_code"), 1, AUTH_CODE_CHARACTERS_MAX),
-        psk=_secret(body, ("psk",), PSK_CHARACTERS_MIN, PSK_CHARACTERS_MAX),
+        auth_code=read_secret(body, ("auth", "auth_code"), 1, AUTH_CODE_CHARACTERS_MAX),
+        psk=read_secret(body, ("psk",), PSK_CHARACTERS_MIN, PSK_CHARACTERS_MAX),
+        psk_hex=_text(body, "psk_hex", length_max=2 * PSK_HEX_BYTES_MAX),
+        psk_identity=_text(body, "psk_identity", length_max=PSK_IDENTITY_BYTES_MAX),
+    )
+
+
+def parse_dtls_change(body: JsonObject) -> GivenKeys:
+    """Read what the body of an update says of a device's key and DTLS identity.
+
+    Raises:
+        Fault: VALUE naming the field.
+    """
+    return GivenKeys(
+        psk_hex=_text(body, "psk_hex", length_max=2 * PSK_HEX_BYTES_MAX),
+        psk_identity=_text(body, "psk_identity", length_max=PSK_IDENTITY_BYTES_MAX),
     )
 
 
@@ -125,7 +164,7 @@ def parse_device_change(body: JsonObject, device: Device, product: Product) -> D
     return DeviceChange(
         title=title,
         description=_text(body, "desc", length_max=DESCRIPTION_CHARACTERS_MAX),
-        tags=_tags(body),
+        tags=parse_tags(body),
         location=_location(body),
         is_private=_boolean(body, "private"),
         other=_other(body),
@@ -166,9 +205,11 @@ def _auth_info(body: JsonObject, protocol: str, product: Product, *, is_test_dev
     if value is None:
         raise missing("auth_info")
     if protocol.upper() != PROTOCOL_LWM2M:
-        if not isinstance(value, str) or not 1 <= len(value) <= AUTH_INFO_CHARACTERS_MAX:
+        text = json_text(value)
+        length = len(value) if isinstance(value, str) else len(text)
+        if not isinstance(value, str | dict) or not value or length > AUTH_INFO_CHARACTERS_MAX:
             raise _bad_auth_info()
-        return AuthInfo(text=json_text(value))
+        return AuthInfo(text=text)
     if not isinstance(value, dict) or len(value) != 1:
         raise _bad_auth_info()
     ((imei, imsi),) = value.items()
@@ -208,7 +249,8 @@ def _text(body: JsonObject, key: str, *, length_max: int) -> str | None:
     return value
 
 
-def _tags(body: JsonObject) -> tuple[str, ...] | None:
+def parse_tags(body: JsonObject) -> tuple[str, ...] | None:
+    """Read `tags`; None when they are not given. Raises Fault: VALUE naming the field."""
     value = body.find("tags")
     if value is None:
         return None
@@ -271,7 +313,7 @@ def _chip(body: JsonObject) -> int | None:
     return value
 
 
-def _secret(body: JsonObject, keys: tuple[str, ...], length_min: int, length_max: int) -> str | None:
+def read_secret(body: JsonObject, keys: tuple[str, ...], length_min: int, length_max: int) -> str | None:
     """Read a secret; its value is never repeated to anyone."""
     for key in keys:
         value = body.find(key)

@@ -1,12 +1,12 @@
-"""Devices: create, show, change, remove, list, and whether they are online.
+"""Devices: create, change, remove, list, whether they are online, and the latest of many.
 
-Source: northbound reference 3.1 to 3.7. Another product's device looks like one that does not exist (P12).
+Not here: the detail of one (`device_detail`). Another product's device looks like one that does not exist (P12).
+Source: northbound reference 3.1, 3.3 to 3.8.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
-from commandpost.domain.device import Device, DeviceFilter, GeoLocation
+from commandpost.domain.device import DeviceFilter
 from commandpost.domain.errors import Invalid, NotFound, Taken
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
@@ -14,9 +14,11 @@ from commandpost.domain.ports import Page
 from commandpost.northbound.messages import ApiResponse
 from commandpost.northbound.onenet.beijing_time import TextTimes
 from commandpost.northbound.onenet.call import Call
+from commandpost.northbound.onenet.device_detail import location_json
 from commandpost.northbound.onenet.device_fields import (
     normal_auth_info,
     parse_device_change,
+    parse_dtls_change,
     parse_new_device,
     plain_auth_info,
 )
@@ -43,8 +45,7 @@ from commandpost.northbound.onenet.parameters import (
 from commandpost.northbound.onenet.values import Json
 from commandpost.northbound.parameter import Parameter
 from commandpost.services.devices import DeviceView
-
-_LEARNED_TEXT_CHARACTERS_MAX: Final = 32  # of manu_id and model
+from commandpost.services.identities import GivenKeys
 
 
 async def create(call: Call) -> ApiResponse:
@@ -58,28 +59,39 @@ async def create(call: Call) -> ApiResponse:
         raise
     except Taken as error:
         if error.kind == "auth_info":
-            raise Fault(FaultKind.VALUE, f"auth_info exists::{new.imei or plain_auth_info(new.auth_info)}") from None
+            raise _exists(new.imei or plain_auth_info(new.auth_info)) from None
         raise
-    return succeed_with({"device_id": str(device.id)})
+    call.request.trail.target = f"device_id {device.id}"
+    data: Json = {"device_id": str(device.id)}
+    if device.sealed_psk is not None and new.psk is None and new.psk_hex is None:
+        data["psk"] = call.platform.identities.access_key(device).psk  # it was made here: its owner has to learn it
+    return succeed_with(data)
 
 
-async def show(call: Call) -> ApiResponse:
-    """`GET /devices/{device_id}`."""
-    view = await call.platform.devices.get(call.product, call.device_id())
-    return succeed_with(_detail(view, call.platform.times))
+def _exists(identity: str) -> Fault:
+    """The text was captured from the live service."""
+    return Fault(FaultKind.VALUE, f"auth_info exists::{identity}")
 
 
 async def change(call: Call) -> ApiResponse:
     """`PUT /devices/{device_id}`."""
-    view = await call.platform.devices.get(call.product, call.device_id())
-    wanted = parse_device_change(call.body_object(), view.device, call.product)
-    await call.platform.devices.change(call.product, view.device.id, wanted)
+    body = call.body_object()
+    wanted, keys = parse_device_change(body, call.device, call.product), parse_dtls_change(body)
+    if keys != GivenKeys():
+        call.access.require_master()
+        if not call.device.is_lwm2m:
+            raise Fault(FaultKind.VALUE, "psk_hex and psk_identity: none for a device that speaks no LwM2M")
+        await call.platform.identities.change(call.device, keys)
+    try:
+        await call.platform.devices.change(call.product, call.device.id, wanted)
+    except Taken as error:
+        raise _exists(plain_auth_info(error.key)) from None
     return succeed()
 
 
 async def remove(call: Call) -> ApiResponse:
     """`DELETE /devices/{device_id}`."""
-    await call.platform.devices.remove(call.product, call.device_id())
+    await call.platform.devices.remove(call.product, call.device.id)
     return succeed()
 
 
@@ -105,10 +117,27 @@ async def list_statuses(call: Call) -> ApiResponse:
     return succeed_with({"total_count": len(shown), "devices": shown})
 
 
+async def list_current_values(call: Call) -> ApiResponse:
+    """`GET /devices/datapoints`: the latest value of each datastream."""
+    views = await _views_asked_for(call)
+    times = call.platform.times
+    values = await call.platform.datapoints.current_values([view.device.id for view in views])
+    devices: list[Json] = []
+    for view in views:
+        streams = [
+            {"id": stream.id, "at": times.format_second(stream.updated_at), "value": raw_json(stream.current_value)}
+            for stream in values.get(view.device.id, ())
+            if stream.current_value is not None and stream.updated_at is not None
+        ]
+        devices.append({"id": str(view.device.id), "title": view.device.title, "datastreams": streams})
+    return succeed_with({"devices": devices})
+
+
 async def show_by_imei(call: Call) -> ApiResponse:
     """`GET /devices/getbyimei`; both spellings of the last field are in use."""
     view = await call.platform.devices.get_by_imei(call.product, _imei(call))
     device = view.device
+    call.require_device(device.id)
     return succeed_with(
         {
             "id": str(device.id),
@@ -181,53 +210,5 @@ def _item(view: DeviceView, times: TextTimes) -> Json:
         "tags": device.tags,
     }
     if device.location is not None:
-        item["location"] = _location(device.location)
+        item["location"] = location_json(device.location)
     return item
-
-
-def _detail(view: DeviceView, times: TextTimes) -> Json:
-    device = view.device
-    detail: Json = {
-        "id": str(device.id),
-        "title": device.title,
-        "desc": device.description,
-        "protocol": device.protocol,
-        "create_time": times.format_second(device.created_at),
-        "online": view.is_online,
-        "private": device.is_private,
-        "obsv": device.is_auto_observed,
-        "tags": device.tags,
-    }
-    if device.location is not None:
-        detail["location"] = _location(device.location)
-    detail["auth_info"] = raw_json(device.auth_info)
-    detail["other"] = raw_json(device.other)
-    _add_what_was_learned(detail, device, times)
-    return detail
-
-
-def _add_what_was_learned(detail: Json, device: Device, times: TextTimes) -> None:
-    if device.imei is not None:
-        detail["rg_id"] = device.imei
-        detail["imsi"] = device.imsi
-        detail["imsi_old"] = device.imsi_old
-    if device.chip is not None:
-        detail["chip"] = device.chip
-    for name, at in (
-        ("imsi_mt", device.imsi_changed_at),
-        ("act_time", device.activated_at),
-        ("last_ct", device.last_heard_at),
-    ):
-        if at is not None:
-            detail[name] = times.format_java(at)
-    if device.is_lwm2m:
-        detail["obsv_st"] = device.is_setup_done
-        detail["observ_status"] = device.is_setup_done
-    for name, text in (("manu_id", device.manufacturer), ("model", device.model)):
-        if text:
-            detail[name] = text[:_LEARNED_TEXT_CHARACTERS_MAX]
-
-
-def _location(location: GeoLocation) -> Json:
-    shown = (("lon", location.longitude), ("lat", location.latitude), ("ele", location.elevation))
-    return {name: value for name, value in shown if value is not None}

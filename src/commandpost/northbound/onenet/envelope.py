@@ -27,7 +27,7 @@ def succeed_with(data: object) -> ApiResponse:
 
 def refuse(errno: int, error: str, *, status: int = 200) -> ApiResponse:
     """Answer a call that failed; `data` is left out."""
-    return ApiResponse(status=status, body=encode_json({"errno": errno, "error": error}))
+    return ApiResponse(status=status, body=encode_json({"errno": errno, "error": error}), errno=errno)
 
 
 def encode_json(value: object) -> bytes:

@@ -14,6 +14,7 @@ from commandpost.domain.command import Outcome
 from commandpost.domain.errors import (
     CommandpostError,
     DeviceOffline,
+    Forbidden,
     Invalid,
     NotFound,
     NotWaiting,
@@ -22,8 +23,12 @@ from commandpost.domain.errors import (
     StoreUnavailable,
     Taken,
     Unauthenticated,
+    WrongProtocol,
 )
 from commandpost.northbound.settings import ErrnoProfile
+from commandpost.services.datapoints import TooManyStreams, TooMuchData
+from commandpost.services.device_keys import TooManyKeys
+from commandpost.services.rate_limits import TooFrequent
 
 DETAIL_CHARACTERS_MAX: Final = 200  # what a caller sent is told back to it, but never at length
 
@@ -41,7 +46,7 @@ class FaultKind(Enum):
     """What can be wrong with a call."""
 
     CREDENTIAL_MISSING = "credential missing"
-    CREDENTIAL_WRONG = "credential wrong"
+    CREDENTIAL_WRONG = "credential wrong, or without the right"
     DEVICE_UNKNOWN = "device unknown"
     PARAMETER_MISSING = "parameter missing"
     BODY_MISSING = "body missing"
@@ -54,9 +59,11 @@ class FaultKind(Enum):
     COMMAND_UNKNOWN = "command unknown"
     NOT_WAITING = "not waiting"
     EXISTS = "exists"
+    STREAM_EXISTS = "datastream exists"
     DEVICES_TOO_MANY = "devices too many"
-    PROTOCOL_UNKNOWN = "protocol unknown"
+    PROTOCOL_UNKNOWN = "protocol unknown, or not one for this call"
     PATH_UNKNOWN = "path unknown"
+    TOO_FREQUENT = "too frequent"
     INTERNAL = "internal"
 
 
@@ -98,9 +105,11 @@ _NUMBERS: Final[Mapping[FaultKind, tuple[Numbered, Numbered, Numbered]]] = {
     FaultKind.COMMAND_UNKNOWN: ((5108, "invalid parameter"), _NOT_FOUND, _INVALID),
     FaultKind.NOT_WAITING: ((5106, "unsuccess"), _UNSUCCESS, _UNSUCCESS),
     FaultKind.EXISTS: ((5108, "invalid parameter"), (12, "already exists"), _INVALID),
+    FaultKind.STREAM_EXISTS: ((5108, "invalid parameter"), (11, "datastream already exists"), _INVALID),
     FaultKind.DEVICES_TOO_MANY: ((5108, "invalid parameter"), (20, "at most 1000 devices in one call"), _INVALID),
     FaultKind.PROTOCOL_UNKNOWN: ((5108, "invalid parameter"), (22, "invalid protocol"), _INVALID),
     FaultKind.PATH_UNKNOWN: (_NOT_FOUND, _NOT_FOUND, _NOT_FOUND),
+    FaultKind.TOO_FREQUENT: ((7, "internal server error"), (15, "api frequency out of limit"), _INTERNAL),
     FaultKind.INTERNAL: ((7, "internal server error"), _INTERNAL, _INTERNAL),
 }
 
@@ -166,18 +175,26 @@ def fault_of(error: CommandpostError) -> Fault:
             if error.is_missing:
                 return Fault(FaultKind.CREDENTIAL_MISSING, "header api-key is missing")
             return Fault(FaultKind.CREDENTIAL_WRONG, "api-key is not valid")
+        case Forbidden():
+            return Fault(FaultKind.CREDENTIAL_WRONG, str(error))
         case NotFound(kind="command"):
             return Fault(FaultKind.COMMAND_UNKNOWN, f"uuid {printable(error.key)} is not a command of this device")
         case NotFound():
             return Fault(FaultKind.DEVICE_UNKNOWN, f"{error.kind} {printable(error.key)}")
         case Taken(kind="auth_info"):
             return Fault(FaultKind.VALUE, f"auth_info exists::{error.key}")
+        case Taken(kind="datastream"):
+            return Fault(FaultKind.STREAM_EXISTS, printable(error.key))
         case Taken():
             return Fault(FaultKind.EXISTS, f"{error.kind} {printable(error.key)}")
         case Invalid():
             return invalid(error.field, error.found, error.allowed)
-        case QueueFull():
+        case QueueFull() | TooManyKeys() | TooManyStreams() | TooMuchData():
             return Fault(FaultKind.SYSTEM_LIMIT, str(error))
+        case TooFrequent():
+            return Fault(FaultKind.TOO_FREQUENT, str(error))
+        case WrongProtocol():
+            return Fault(FaultKind.PROTOCOL_UNKNOWN, str(error))
         case NotWaiting():
             return Fault(FaultKind.NOT_WAITING, str(error))
         case DeviceOffline():

@@ -3,12 +3,14 @@
 Source: northbound reference 4.7, 5.5 to 5.7, 5.10.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from commandpost.domain.command import Command, CommandMode
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import CommandId, format_command_id, parse_command_id
 from commandpost.domain.ports import CommandRecord, Page
+from commandpost.domain.push import Feedback
 from commandpost.northbound.messages import ApiResponse
 from commandpost.northbound.onenet.beijing_time import TextTimes
 from commandpost.northbound.onenet.call import Call, Platform, unknown_command
@@ -49,23 +51,35 @@ async def list_commands(call: Call) -> ApiResponse:
         command_id=_uuid_filter(call),
         is_ascending=is_ascending,
     )
-    items = [_item(command, call.platform.times) for command in commands]
+    feedback = await _feedback(call.platform, commands)
+    items = [_item(command, call.platform.times, feedback.get(command.id, ())) for command in commands]
     return succeed_with({"total_count": total, "items": items})
 
 
 async def show_command(call: Call) -> ApiResponse:
     """`GET /nbiot/offline/history/{uuid}`."""
-    return succeed_with(_detail(call.platform, await _record(call, CommandMode.CACHED)))
+    record = await _record(call, CommandMode.CACHED)
+    feedback = await _feedback(call.platform, (record.command,))
+    return succeed_with(_detail(call.platform, record, feedback.get(record.command.id, ())))
 
 
 async def show_cached_log(call: Call) -> ApiResponse:
     """`GET /nbiot/offline/history/{uuid}/piecewise`."""
-    return succeed_with(cached_log(call.platform, await _record(call, CommandMode.CACHED)))
+    record = await _record(call, CommandMode.CACHED)
+    feedback = await _feedback(call.platform, (record.command,))
+    return succeed_with(cached_log(call.platform, record, feedback.get(record.command.id, ())))
 
 
 async def show_instant_log(call: Call) -> ApiResponse:
     """`GET /nbiot/open/online/history/{uuid}/piecewise`."""
     return succeed_with(instant_log(call.platform, await _record(call, CommandMode.INSTANT)))
+
+
+async def _feedback(platform: Platform, commands: Sequence[Command]) -> Mapping[CommandId, tuple[Feedback, ...]]:
+    """Give how the results of commands were pushed."""
+    if platform.push is None or not commands:
+        return {}
+    return await platform.push.subscriptions.feedback([command.id for command in commands])
 
 
 async def _record(call: Call, mode: CommandMode) -> CommandRecord:
@@ -85,7 +99,7 @@ def _uuid_filter(call: Call) -> CommandId | None:
     return command_id
 
 
-def _item(command: Command, times: TextTimes) -> Json:
+def _item(command: Command, times: TextTimes, feedback: Sequence[Feedback]) -> Json:
     item: Json = {
         "cmd_uuid": format_command_id(command.id),
         "type": command_type(command).name,
@@ -98,12 +112,15 @@ def _item(command: Command, times: TextTimes) -> Json:
     item["trigger_msg"] = int(command.triggers)
     item["send_status"] = send_status(command)
     _add_confirmation(item, command, times)
+    accepted_at = next((each.at for each in feedback if each.is_accepted), None)
+    if accepted_at is not None:
+        item["feedback_time"] = times.format_second(accepted_at)
     item["imei"] = command.imei
     item["remain"] = command.remaining
     return item
 
 
-def _detail(platform: Platform, record: CommandRecord) -> Json:
+def _detail(platform: Platform, record: CommandRecord, feedback: Sequence[Feedback]) -> Json:
     command, times = record.command, platform.times
     detail: Json = {
         "cmd_uuid": format_command_id(command.id),
@@ -122,7 +139,10 @@ def _detail(platform: Platform, record: CommandRecord) -> Json:
     result = command_result(platform, record)
     if result is not None:
         detail["cmd_result"] = result
-    detail["feedback_msg"] = []
+    detail["feedback_msg"] = [
+        {"feedback_time": times.format_second(each.at), "feedback_status": 0 if each.is_accepted else 1}
+        for each in feedback
+    ]
     detail["imei"] = command.imei
     detail["remain"] = command.remaining
     return detail

@@ -142,6 +142,7 @@ async def resources(call: Call) -> ApiResponse:
 
 
 async def _run(call: Call, request: InstantRequest, *, opaque_as_hex: bool = False) -> ApiResponse:
+    call.platform.rates.check_instant(call.device.id)
     try:
         ended = await call.platform.commands.run(call.product, call.device, request)
     except DeviceOffline:

@@ -1,5 +1,6 @@
 """The query parameters of the dialect: each is declared once and used by every call that has it.
 
+Here: those of `/nbiot*` and of devices. Not here: those of payloads, data and keys (`further_parameters`).
 Source: northbound reference 3.5, 4, 5.1 to 5.5.
 """
 
@@ -160,6 +161,13 @@ ONLINE: Final = boolean("online", "Whether it is online.")
 PRIVATE: Final = boolean("private", "Whether it is private.")
 DEVICE_ID_LIST: Final = comma_list(
     "device_id", "Only these devices.", items_max=LISTED_IDS_MAX, item_schema={"type": "string"}
+)
+DEVICE_ID: Final = text(
+    "device_id",
+    "Id of the device in decimal digits.",
+    length_max=ENDPOINT_NAME_CHARACTERS_MAX,
+    is_required=True,
+    example="1000001",
 )
 BEGIN_DATE: Final = text("begin", "Created on or after this date, `YYYY-MM-DD`.", length_max=10)
 END_DATE: Final = text("end", "Created on or before this date, `YYYY-MM-DD`.", length_max=10)

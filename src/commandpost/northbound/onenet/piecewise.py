@@ -4,11 +4,12 @@ Texts are those of the reference's samples to the letter (northbound reference 4
 stands where the result was handed to its user: for an instant command that is the answer to the call itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from commandpost.domain.command import Command, Outcome
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord
+from commandpost.domain.push import Feedback
 from commandpost.northbound.onenet.call import Platform
 from commandpost.northbound.onenet.envelope import json_text
 from commandpost.northbound.onenet.errno import Family, unsuccess
@@ -21,9 +22,14 @@ _RESULT_TEXT = "success"  # here, and only here, the documents write it out
 Line = tuple[Instant, str]
 
 
-def cached_log(platform: Platform, record: CommandRecord) -> list[Json]:
-    """Give the log of a cached command, oldest first."""
-    return _entries(platform, _cached_lines(platform, record))
+def cached_log(platform: Platform, record: CommandRecord, feedback: Sequence[Feedback] = ()) -> list[Json]:
+    """Give the log of a cached command, oldest first.
+
+    Args:
+        feedback: the attempts to push its result; those that were accepted have a line.
+    """
+    lines = [*_cached_lines(platform, record), *_feedback_lines(record.command, feedback)]
+    return _entries(platform, iter(lines))
 
 
 def instant_log(platform: Platform, record: CommandRecord) -> list[Json]:
@@ -61,11 +67,18 @@ def _instant_lines(record: CommandRecord) -> Iterator[Line]:
         if attempt.end is not None:
             yield attempt.end.at, _confirm(command, _INSTANT_SEND_STATUS, attempt.end.outcome)
     if command.outcome is not None and command.finished_at is not None:
-        number = command_type(command).value
-        yield (
-            command.finished_at,
-            f"feedback message, type: [{number}], confirm status: [{command.outcome.value}], result: []",
-        )
+        yield command.finished_at, _feedback_text(command, command.outcome)
+
+
+def _feedback_lines(command: Command, feedback: Sequence[Feedback]) -> Iterator[Line]:
+    for each in feedback:
+        if each.is_accepted and command.outcome is not None:
+            yield each.at, _feedback_text(command, command.outcome)
+
+
+def _feedback_text(command: Command, outcome: Outcome) -> str:
+    number = command_type(command).value
+    return f"feedback message, type: [{number}], confirm status: [{outcome.value}], result: []"
 
 
 def _about(command: Command, arguments: str, content: str) -> str:

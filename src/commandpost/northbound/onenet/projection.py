@@ -78,12 +78,13 @@ def command_result(platform: Platform, record: CommandRecord, *, text: str = SUC
         return None
     shown: Json = {"errno": 0, "error": text}
     if isinstance(command.operation, Read):
-        style = platform.value_style(opaque_as_hex=_wants_hex(command))
-        shown["data"] = result_data(_answered_result(record), style)
+        style = platform.value_style(opaque_as_hex=wants_hex(command))
+        shown["data"] = result_data(answered_result(record), style)
     return shown
 
 
-def _answered_result(record: CommandRecord) -> OperationResult | None:
+def answered_result(record: CommandRecord) -> OperationResult | None:
+    """Give what the device's good answer brought."""
     for attempt in reversed(record.attempts):
         end = attempt.end
         if end is not None and end.outcome is Outcome.SUCCESS and end.answer is not None:
@@ -91,7 +92,7 @@ def _answered_result(record: CommandRecord) -> OperationResult | None:
     return None
 
 
-def _wants_hex(command: Command) -> bool:
-    """Whether the caller of a read asked for hex text; remembered with its other parameters."""
+def wants_hex(command: Command) -> bool:
+    """Tell whether the caller of a read asked for hex text; remembered with its other parameters."""
     arguments = msgspec.json.decode(command.submission.arguments)
     return isinstance(arguments, dict) and arguments.get("bin2hex") is True

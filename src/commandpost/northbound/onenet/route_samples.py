@@ -1,4 +1,4 @@
-"""Samples for the documentation, shaped as the reference's own (northbound reference 3 to 5).
+"""Samples for the documentation, shaped as the reference's own (northbound reference 3 to 7, 9).
 
 Every identity is made up.
 """
@@ -122,4 +122,74 @@ DEVICE_DETAIL: Final = {
     "last_ct": "Mon Jun 04 17:43:11 CST 2018",
     "obsv_st": True,
     "observ_status": True,
+    "datastreams": [
+        {"id": "3303_0_5700", "create_time": "2018-06-04 17:43:11", "uuid": UUID, "unit": "", "unit_symbol": ""}
+    ],
+    "binary": [],
+    "keys": [],
+}
+DEVICE_KEY: Final = "mB3vC5xZ7kJ9hG1fD2sA4qW6eR8tY0uI"
+CURRENT_VALUES: Final = {
+    "devices": [
+        {
+            "id": "1000001",
+            "title": "m1",
+            "datastreams": [{"id": "3303_0_5700", "at": "2019-04-01 10:22:33", "value": 21.5}],
+        }
+    ]
+}
+PAYLOAD_HISTORY: Final = {
+    "page": 1,
+    "per_page": 30,
+    "total_count": 1,
+    "count": 1,
+    "items": [
+        {
+            "cmd_uuid": UUID,
+            "device_id": "1000001",
+            "dev_id": 1000001,
+            "expire_time": "2017-08-29 11:34:58",
+            "status": 4,
+            "send_time": "2017-08-28 11:40:00",
+            "confirm_time": "2017-08-28 11:40:02",
+            "confirm_body": "706f6e67",
+            "body": "70696e67",
+        }
+    ],
+}
+DATASTREAM: Final = {
+    "id": "temp",
+    "create_time": "2017-06-23 11:09:46",
+    "update_at": "2017-06-23 11:10:46.281",
+    "current_value": 21.6,
+    "unit": "Celsius",
+    "unit_symbol": "C",
+    "tags": ["air"],
+    "uuid": UUID,
+}
+REPORT: Final = {"datastreams": [{"id": "temp", "datapoints": [{"at": "2017-06-23T11:09:46", "value": 21.5}]}]}
+DATAPOINTS: Final = {
+    "cursor": "25971_1000001_1448961024981",
+    "count": 2,
+    "datastreams": [
+        {
+            "id": "temp",
+            "datapoints": [
+                {"at": "2017-06-23 11:09:46.281", "value": 21.5},
+                {"at": "2017-06-23 11:10:46.281", "value": 21.6},
+            ],
+        }
+    ],
+}
+NEW_KEY: Final = {
+    "title": "k1",
+    "permissions": [
+        {"resources": [{"dev_id": "1000001", "ds_id": "temp"}], "access_methods": ["get", "put", "post", "delete"]}
+    ],
+}
+KEY_LIST: Final = {
+    "total_count": 1,
+    "page": 1,
+    "per_page": 10,
+    "keys": [{"create_time": "2017-06-23 11:09:46", "key": DEVICE_KEY, **NEW_KEY}],
 }

@@ -3,36 +3,25 @@
 Source: northbound reference 4.1, 4.5, 4.6, 8.5.
 """
 
-import math
-from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
-from commandpost.domain.instant import SECOND_MS
 from commandpost.domain.resource import (
     INTEGER_MIN,
     UNSIGNED_MAX,
     DiscoveredObject,
-    ObjectLink,
     ObjectValues,
     OperationResult,
     Resource,
     ResourceValue,
-    ValueType,
 )
+from commandpost.domain.resource_json import ValueStyle, value_json
+from commandpost.northbound.onenet.envelope import raw_json
+
+__all__ = ["Json", "ValueStyle", "resources_data", "result_data"]
 
 Json = dict[str, object]
 
 _NO_RESULT: Final[list[Json]] = []
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueStyle:
-    """How values are written where the dialect knows two ways."""
-
-    time_in_ms: bool = True
-    opaque_as_hex: bool = False
 
 
 def result_data(result: OperationResult | None, style: ValueStyle) -> list[Json]:
@@ -73,27 +62,8 @@ def _resource(resource: Resource, style: ValueStyle) -> Json:
 
 
 def _value(value: ResourceValue, style: ValueStyle) -> object:
-    match value.value:
-        case bool() | str():
-            return value.value
-        case bytes():
-            return value.value.hex() if style.opaque_as_hex else list(value.value)
-        case ObjectLink():
-            return str(value.value)
-        case int() | float():
-            if value.type is ValueType.TIME and style.time_in_ms:
-                return _milliseconds(value.value)
-            return _number(value.value)
-
-
-def _milliseconds(seconds: int | float) -> object:
-    if isinstance(seconds, int):
-        return _number(seconds * SECOND_MS)
-    return _number(round(seconds * SECOND_MS)) if math.isfinite(seconds * SECOND_MS) else None
-
-
-def _number(number: int | float) -> object:
-    """JSON has no NaN and no infinity: null stands for them. Integers of any size are written in full."""
-    if isinstance(number, float):
-        return number if math.isfinite(number) else None
-    return number if INTEGER_MIN <= number <= UNSIGNED_MAX else msgspec.Raw(str(number).encode())
+    """Give a value as the encoder takes it; integers beyond 64 bits, which it refuses, are written in full."""
+    shown = value_json(value, style)
+    if isinstance(shown, int) and not INTEGER_MIN <= shown <= UNSIGNED_MAX:
+        return raw_json(str(shown))
+    return shown

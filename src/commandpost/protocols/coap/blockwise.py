@@ -173,6 +173,18 @@ def start_download(message: CoapMessage, *, body_bytes_max: int) -> BlockDownloa
     return BlockDownload(message, szx=block.szx, body_bytes_max=body_bytes_max)
 
 
+def is_partial(message: CoapMessage) -> bool:
+    """Tell whether a response that came by itself is only one block.
+
+    One whose Block2 option cannot be read is no whole payload either.
+    """
+    try:
+        block = message.block2
+    except DecodeError:
+        return True
+    return block is not None and block.more
+
+
 TransferKey = tuple["Peer", int, tuple[tuple[int, bytes], ...]]
 
 

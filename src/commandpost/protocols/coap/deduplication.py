@@ -91,6 +91,14 @@ class AnswerStore:
         if record_of_stranger is not None:
             self._strangers.replace((peer, key), record_of_stranger[: _KEY_OFFSET + len(key)] + reply)
 
+    def drop(self, peer: Peer, key: bytes) -> None:
+        """Forget one message as if it had never come, so that its repetition is new."""
+        for record in self._by_peer.get(peer, ()):
+            if record.startswith(key, _KEY_OFFSET):
+                self._by_peer[peer].remove(record)
+                break
+        self._strangers.discard((peer, key))
+
     def forget(self, peer: Peer) -> None:
         """Forget the answers to a known peer."""
         if self._by_peer.pop(peer, None) is not None and len(self._sweep) > 2 * len(self._by_peer) + _SWEEP_SLACK:

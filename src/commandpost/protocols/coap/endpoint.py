@@ -168,6 +168,34 @@ class CoapEndpoint:
         """
         self._exchanges.adopt(peer, exchange_id=exchange_id, token=token, deadline=deadline)
 
+    def fetch_rest(
+        self,
+        peer: Peer,
+        request: Request,
+        first: CoapMessage,
+        *,
+        exchange_id: int,
+        token: bytes,
+        deadline: float,
+        now: float,
+    ) -> None:
+        """Fetch the blocks after the first one of a notification (RFC 7959 section 3.4).
+
+        Ends as `send_request` does; the response is the first block's message with the whole payload, without its
+        Observe option.
+
+        Args:
+            request: a GET of the observed path, without Observe and Block options.
+            first: the notification; UnmatchedResponse.is_partial.
+            token: not the observation's.
+        Raises:
+            ValueError: exchange_id or token is in use.
+        """
+        self._now = now
+        self._exchanges.open_rest(
+            peer, request, first, exchange_id=exchange_id, token=token, deadline=deadline, now=now
+        )
+
     def cancel_exchange(self, exchange_id: int) -> None:
         """Forget an exchange without an event; late answers are acknowledged and dropped. Unknown ids are ignored."""
         self._exchanges.cancel(exchange_id, now=self._now)
@@ -242,6 +270,10 @@ class CoapEndpoint:
         self._now = now
         self._channel.counters.resets_sent += 1
         self._settle(handle.peer, handle.key, encode_empty(MessageType.RST, handle.message_id))
+
+    def decline(self, handle: ResponseHandle) -> None:
+        """Say nothing to an unmatched response, and forget it: its repetition comes as a new one."""
+        self._channel.answers.drop(handle.peer, handle.key)
 
     # Who is known.
 

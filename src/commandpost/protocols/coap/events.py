@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from commandpost.protocols.coap.blockwise import is_partial
 from commandpost.protocols.coap.message import CoapMessage
 from commandpost.protocols.coap.options import Block
-from commandpost.protocols.errors import DecodeError
 
 Peer: TypeAlias = Hashable
 """Who is on the other side: an opaque key, such as (listener, ip, port) or the number of a DTLS association."""
@@ -107,7 +107,7 @@ class ExchangeAcknowledged:
 class UnmatchedResponse:
     """A CON or NON response that belongs to no exchange: a notification, or an unknown token.
 
-    The owner calls `acknowledge` or `reset` with the handle, or nothing.
+    The owner calls `acknowledge`, `reset` or `decline` with the handle, or nothing: then repetitions stay duplicates.
     """
 
     peer: Peer
@@ -116,15 +116,8 @@ class UnmatchedResponse:
 
     @property
     def is_partial(self) -> bool:
-        """Tell whether this is only one block; the owner fetches the rest with a request of its own.
-
-        One whose Block2 option cannot be read is no whole payload either.
-        """
-        try:
-            block = self.message.block2
-        except DecodeError:
-            return True
-        return block is not None and block.more
+        """Tell whether this is only one block; the owner fetches the rest with `fetch_rest`."""
+        return is_partial(self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Source: RFC 7252 sections 4.2, 5.2, 5.3 and 5.4.1; RFC 7959.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from commandpost.protocols.coap.blockwise import BlockDownload, BlockUpload, Step, start_download
@@ -157,6 +157,26 @@ class ExchangeTable:
         )
         if self._admit(exchange):
             self._channel.deadlines.set(exchange, deadline)
+
+    def open_rest(
+        self,
+        peer: Peer,
+        request: Request,
+        first: CoapMessage,
+        *,
+        exchange_id: int,
+        token: bytes,
+        deadline: float,
+        now: float,
+    ) -> None:
+        """Begin with the first block of a response that came by itself, and ask for the others."""
+        exchange = Exchange(
+            exchange_id=exchange_id, peer=peer, token=token, deadline=deadline, request=request, may_retransmit=True
+        )
+        if self._admit(exchange):
+            # The whole is no notification any more: with Observe the token would be taken for an observation's.
+            options = tuple([option for option in first.options if option[0] != Option.OBSERVE])
+            self._start_download(exchange, replace(first, options=options), now=now)
 
     def cancel(self, exchange_id: int, *, now: float) -> None:
         """Forget an exchange without an event; its late answers are acknowledged and dropped."""

@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from collections.abc import Iterator
 from typing import Final
 
 from commandpost.domain.object_model import ObjectModel
@@ -12,7 +13,7 @@ from commandpost.protocols.lwm2m.names import resolve_name
 from commandpost.protocols.lwm2m.node import ValuesBuilder
 from commandpost.protocols.lwm2m.senml import NAME_CHARACTERS_MAX
 from commandpost.protocols.lwm2m.tlv import encode_value
-from commandpost.protocols.lwm2m.values import value_from_plain
+from commandpost.protocols.lwm2m.values import is_finite_number, value_from_plain
 
 _VALUES: Final = ("v", "bv", "sv", "ov")
 
@@ -23,28 +24,38 @@ def decode_lwm2m_json(payload: bytes, *, path: ResourcePath, model: ObjectModel)
     Raises:
         DecodeError: not this format, or something else than `path` came.
     """
+    builder = ValuesBuilder(path)
+    if path.instance_id is not None and path.resource_id is None:
+        builder.add_instance(path.instance_id, offset=0)
+    times: dict[tuple[int, ...], float] = {}
+    for time, parts, value in iter_lwm2m_json(payload, path=path, model=model):
+        if time < times.get(parts, time):
+            continue
+        times[parts] = time
+        builder.add(parts, value, offset=0)
+    return builder.build()
+
+
+def iter_lwm2m_json(
+    payload: bytes, *, path: ResourcePath, model: ObjectModel
+) -> Iterator[tuple[float, tuple[int, ...], ResourceValue]]:
+    """Give the values in their order: base time plus time, ids, value.
+
+    Raises:
+        DecodeError: as `decode_lwm2m_json`.
+    """
     document = decode_json(payload)
     if not isinstance(document, dict):
         raise DecodeError("LwM2M JSON is an object with the array e", offset=0)
     base, entries = document.get("bn", ""), document.get("e")
     if not isinstance(base, str) or not isinstance(entries, list):
         raise DecodeError("LwM2M JSON has a text bn and an array e", offset=0)
-    builder = ValuesBuilder(path)
-    if path.instance_id is not None and path.resource_id is None:
-        builder.add_instance(path.instance_id, offset=0)
-    times: dict[tuple[int, ...], float] = {}
+    base_time = _time(document, "bt")
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise DecodeError(f"entry {index} is no object")
         parts = _parts(base, entry, path, index)
-        at = entry.get("t", 0)
-        if isinstance(at, bool) or not isinstance(at, int | float):
-            raise DecodeError(f"the time of entry {index} is no number")
-        if at < times.get(parts, at):
-            continue
-        times[parts] = at
-        builder.add(parts, _value(entry, parts, model, index), offset=0)
-    return builder.build()
+        yield base_time + _time(entry, "t"), parts, _value(entry, parts, model, index)
 
 
 def encode_lwm2m_json(values: ObjectValues, *, path: ResourcePath) -> bytes:
@@ -62,6 +73,13 @@ def encode_lwm2m_json(values: ObjectValues, *, path: ResourcePath) -> bytes:
         label, content = _labelled(value)
         entries.append({"n": name[len(base) :], label: content})
     return encode_json({"bn": base, "e": entries})
+
+
+def _time(fields: dict[str, Json], label: str) -> float:
+    time = fields.get(label, 0)
+    if isinstance(time, bool) or not isinstance(time, int | float) or not is_finite_number(time):
+        raise DecodeError(f"the time {label} is no number")
+    return time
 
 
 def _parts(base: str, entry: dict[str, Json], path: ResourcePath, index: int) -> tuple[int, ...]:

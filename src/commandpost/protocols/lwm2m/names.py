@@ -32,8 +32,10 @@ def parse_id(text: str) -> int | None:
     return number if number <= ID_MAX else None
 
 
-def resolve_name(name: str, *, path: ResourcePath, offset: int = 0) -> tuple[int, ...]:
+def resolve_name(name: str, *, path: ResourcePath | None, offset: int = 0) -> tuple[int, ...]:
     """Give the ids a record's full name stands for; without a slash in front it counts from the path that was asked.
+
+    Without a path (nothing was asked) it counts from the root.
 
     Raises:
         DecodeError: the name is no path.
@@ -41,4 +43,4 @@ def resolve_name(name: str, *, path: ResourcePath, offset: int = 0) -> tuple[int
     parts = parse_path(name)
     if parts is None:
         raise DecodeError(f"{name!r:.80} names no resource", offset=offset)
-    return parts if name.startswith("/") else path.parts + parts
+    return parts if path is None or name.startswith("/") else path.parts + parts

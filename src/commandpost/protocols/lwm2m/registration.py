@@ -6,7 +6,7 @@ Source: OMA LwM2M 1.1 core section 6.2; southbound reference 1.2, 1.4 and 1.5.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,13 +34,16 @@ UNLISTED_OBJECTS: Final = frozenset({0, 21})  # security and OSCORE: no server m
 
 _LIFETIME: Final = re.compile(r"[0-9]{1,10}")
 _SEGMENTS_OF_ENTRY_MAX: Final = 2
+_QUERIES: Final = frozenset({"ep", "lt", "b", "lwm2m", "Q"})
+_VERSION_WITHOUT_NAMES: Final = "1.0"  # its clients always say who they are; later ones may leave it to DTLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterRequest:
     """A Register. `lwm2m_version` None: not said, which means 1.0; `auth_code` None: no option 63."""
 
-    endpoint_name: str
+    endpoint_name: str | None
+    """None: an LwM2M 1.1 client leaves it to its DTLS identity."""
     lifetime_s: int
     binding: str
     is_queue_mode: bool
@@ -102,9 +105,9 @@ def parse_registration(
             case Code.POST:
                 return _parse_update(message, location)
             case Code.DELETE if location:
-                return DeregisterRequest(location=location, auth_code=_auth_code(message))
+                return DeregisterRequest(location=location, auth_code=read_auth_code(message))
         return Rejected(code=Code.METHOD_NOT_ALLOWED, reason=f"method {message.code} on /{'/'.join(path)}")
-    except (DecodeError, _Refused) as error:
+    except (DecodeError, RefusedValue) as error:
         return Rejected(code=Code.BAD_REQUEST, reason=str(error))
 
 
@@ -179,7 +182,7 @@ def format_links(
     return format_link_format(written)
 
 
-class _Refused(Exception):
+class RefusedValue(Exception):
     """A value of a request cannot be used; the text says why."""
 
 
@@ -191,12 +194,10 @@ class _ObjectList:
 
 
 def _parse_register(message: CoapMessage) -> RegisterRequest:
-    queries = _read_queries(message)
-    endpoint_name = queries.get("ep")
-    if not endpoint_name:
-        raise _Refused("the endpoint name (ep) is missing")
-    if not endpoint_name.isprintable():
-        raise _Refused("the endpoint name (ep) holds control characters")
+    queries = read_queries(message, _QUERIES)
+    endpoint_name = read_endpoint_name(queries)
+    if endpoint_name is None and queries.get("lwm2m", _VERSION_WITHOUT_NAMES) == _VERSION_WITHOUT_NAMES:
+        raise RefusedValue("the endpoint name (ep) is missing")
     binding, is_queue_mode = _binding(queries)
     listed = _object_list(message.payload) or _ObjectList(links=(), alternate_path=(), accepted_formats=())
     lifetime_s = _lifetime(queries)
@@ -209,12 +210,12 @@ def _parse_register(message: CoapMessage) -> RegisterRequest:
         links=listed.links,
         alternate_path=listed.alternate_path,
         accepted_formats=listed.accepted_formats,
-        auth_code=_auth_code(message),
+        auth_code=read_auth_code(message),
     )
 
 
 def _parse_update(message: CoapMessage, location: str) -> UpdateRequest:
-    queries = _read_queries(message)
+    queries = read_queries(message, _QUERIES)
     binding, is_queue_mode = _binding(queries)
     listed = _object_list(message.payload)
     return UpdateRequest(
@@ -226,19 +227,31 @@ def _parse_update(message: CoapMessage, location: str) -> UpdateRequest:
         links=None if listed is None else listed.links,
         alternate_path=None if listed is None else listed.alternate_path,
         accepted_formats=None if listed is None else listed.accepted_formats,
-        auth_code=_auth_code(message),
+        auth_code=read_auth_code(message),
     )
 
 
-def _read_queries(message: CoapMessage) -> Mapping[str, str]:
-    """Give the queries that mean something here; each option value is one parameter, whatever characters it holds."""
+def read_endpoint_name(queries: Mapping[str, str]) -> str | None:
+    """Give the endpoint name; None when it is missing or empty. Raises RefusedValue for one with control characters."""
+    endpoint_name = queries.get("ep")
+    if endpoint_name and not endpoint_name.isprintable():
+        raise RefusedValue("the endpoint name (ep) holds control characters")
+    return endpoint_name or None
+
+
+def read_queries(message: CoapMessage, names: Collection[str]) -> Mapping[str, str]:
+    """Give the queries with these names; each option value is one parameter, whatever characters it holds.
+
+    Raises:
+        RefusedValue: one of them comes twice.
+    """
     found: dict[str, str] = {}
     for query in message.uri_query:
         name, _, value = query.partition("=")
-        if name not in ("ep", "lt", "b", "lwm2m", "Q"):
+        if name not in names:
             continue
         if name in found:
-            raise _Refused(f"the parameter {name} comes twice")
+            raise RefusedValue(f"the parameter {name} comes twice")
         found[name] = value
     return found
 
@@ -248,7 +261,7 @@ def _lifetime(queries: Mapping[str, str]) -> int | None:
     if text is None:
         return None
     if not _LIFETIME.fullmatch(text) or not 1 <= int(text) <= LIFETIME_MAX_S:
-        raise _Refused(f"lifetime (lt) {text!r:.40}: 1 to {LIFETIME_MAX_S} is allowed")
+        raise RefusedValue(f"lifetime (lt) {text!r:.40}: 1 to {LIFETIME_MAX_S} is allowed")
     return clamp_lifetime(int(text))
 
 
@@ -256,23 +269,24 @@ def _binding(queries: Mapping[str, str]) -> tuple[str | None, bool]:
     """Give the binding and whether it asks for queue mode: `b=UQ`, or `Q` beside it, or both in one value."""
     text = queries.get("b")
     if text is not None and len(text) > BINDING_CHARACTERS_MAX:
-        raise _Refused(f"binding (b) of {len(text)} characters: up to {BINDING_CHARACTERS_MAX} are allowed")
+        raise RefusedValue(f"binding (b) of {len(text)} characters: up to {BINDING_CHARACTERS_MAX} are allowed")
     return text, "Q" in queries or "Q" in (text or "")
 
 
 def _version(queries: Mapping[str, str]) -> str | None:
     text = queries.get("lwm2m")
     if text is not None and len(text) > VERSION_CHARACTERS_MAX:
-        raise _Refused(f"version (lwm2m) of {len(text)} characters: up to {VERSION_CHARACTERS_MAX} are allowed")
+        raise RefusedValue(f"version (lwm2m) of {len(text)} characters: up to {VERSION_CHARACTERS_MAX} are allowed")
     return text or None
 
 
-def _auth_code(message: CoapMessage) -> bytes | None:
+def read_auth_code(message: CoapMessage) -> bytes | None:
+    """Give private option 63; None when it is not there. Raises RefusedValue."""
     codes = message.option_values(Option.ONENET_AUTH_CODE)
     if len(codes) > 1:
-        raise _Refused("the auth code (option 63) comes twice")
+        raise RefusedValue("the auth code (option 63) comes twice")
     if codes and len(codes[0]) > AUTH_CODE_BYTES_MAX:
-        raise _Refused(f"auth code of {len(codes[0])} bytes: up to {AUTH_CODE_BYTES_MAX} are allowed")
+        raise RefusedValue(f"auth code of {len(codes[0])} bytes: up to {AUTH_CODE_BYTES_MAX} are allowed")
     return codes[0] if codes else None
 
 
@@ -282,14 +296,14 @@ def _object_list(payload: bytes) -> _ObjectList | None:
     if not text:
         return None
     if not text.startswith(b"<"):
-        raise _Refused("the object list does not begin with a link")
+        raise RefusedValue("the object list does not begin with a link")
     links = parse_link_format(text)
     if len(links) > OBJECT_LINKS_MAX:
-        raise _Refused(f"{len(links)} links: up to {OBJECT_LINKS_MAX} are allowed")
+        raise RefusedValue(f"{len(links)} links: up to {OBJECT_LINKS_MAX} are allowed")
     root = _find_root(links)
     alternate_path = () if root is None else root.path
     if len(alternate_path) > ALTERNATE_PATH_SEGMENTS_MAX:
-        raise _Refused(f"an alternate path of {len(alternate_path)} segments")
+        raise RefusedValue(f"an alternate path of {len(alternate_path)} segments")
     entries: dict[tuple[int, int | None], ObjectLinkEntry] = {}
     for link in links:
         entry = _entry(link, alternate_path)
@@ -322,7 +336,7 @@ def _entry(link: Link, alternate_path: tuple[str, ...]) -> ObjectLinkEntry | Non
         return None
     version = link.get("ver")
     if version is not None and len(version) > VERSION_CHARACTERS_MAX:
-        raise _Refused(f"object version of {len(version)} characters: up to {VERSION_CHARACTERS_MAX} are allowed")
+        raise RefusedValue(f"object version of {len(version)} characters: up to {VERSION_CHARACTERS_MAX} are allowed")
     return ObjectLinkEntry(object_id=object_id, instance_id=instance_id, version=version or None)
 
 

@@ -4,7 +4,7 @@ Here: base fields, names, and which value a record holds. Not here: JSON or CBOR
 Source: RFC 8428 section 4; OMA LwM2M 1.1 core section 7.4.4.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,8 +53,26 @@ def decode_records(records: Sequence[Record], *, path: ResourcePath, model: Obje
     builder = ValuesBuilder(path)
     if path.instance_id is not None and path.resource_id is None:
         builder.add_instance(path.instance_id, offset=0)
-    base = _Base()
     times: dict[tuple[int, ...], float] = {}
+    for time, parts, value in iter_records(records, path=path, model=model):
+        if time < times.get(parts, time):
+            continue
+        times[parts] = time
+        builder.add(parts, value, offset=0)
+    return builder.build()
+
+
+def iter_records(
+    records: Sequence[Record], *, path: ResourcePath | None, model: ObjectModel
+) -> Iterator[tuple[float, tuple[int, ...], ResourceValue]]:
+    """Give the values of a pack in their order: time as RFC 8428 section 4.5.3 adds it up, ids, value.
+
+    Args:
+        path: what relative names count from; None where there is nothing but the root.
+    Raises:
+        DecodeError: as `decode_records`.
+    """
+    base = _Base()
     for index, record in enumerate(records):
         _take_base(base, record, index)
         held = [label for label in _VALUES if label in record]
@@ -64,12 +82,8 @@ def decode_records(records: Sequence[Record], *, path: ResourcePath, model: Obje
             raise DecodeError(f"SenML record {index} has {len(held)} values")
         name = _text(record, NAME, index) if NAME in record else ""
         parts = resolve_name(_bounded(base.name + name), path=path)
-        at = base.time + (_number(record, TIME, index) if TIME in record else 0)
-        if at < times.get(parts, at):
-            continue
-        times[parts] = at
-        builder.add(parts, _value(record, held[0], base, parts, model, index), offset=0)
-    return builder.build()
+        time = base.time + (_number(record, TIME, index) if TIME in record else 0)
+        yield time, parts, _value(record, held[0], base, parts, model, index)
 
 
 def encode_records(values: ObjectValues, *, path: ResourcePath) -> list[dict[str, Plain]]:

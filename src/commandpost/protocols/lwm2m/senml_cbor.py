@@ -7,7 +7,7 @@ from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.resource import ObjectValues, ResourcePath
 from commandpost.protocols.errors import DecodeError
 from commandpost.protocols.lwm2m.cbor import Item, Key, decode_cbor, encode_cbor
-from commandpost.protocols.lwm2m.senml import Plain, decode_records, encode_records
+from commandpost.protocols.lwm2m.senml import Plain, Record, decode_records, encode_records
 
 _LABELS: Final[Mapping[str, int]] = {
     "bver": -1,
@@ -35,10 +35,19 @@ def decode_senml_cbor(payload: bytes, *, path: ResourcePath, model: ObjectModel)
     Raises:
         DecodeError: no SenML, or something else than `path` came.
     """
+    return decode_records(read_senml_cbor(payload), path=path, model=model)
+
+
+def read_senml_cbor(payload: bytes) -> list[Record]:
+    """Give the records of a pack as they stand; what they mean is `senml`'s matter.
+
+    Raises:
+        DecodeError: no SenML.
+    """
     pack = decode_cbor(payload)
     if not isinstance(pack, list):
         raise DecodeError("SenML CBOR is an array of records", offset=0)
-    return decode_records([_record(item, index) for index, item in enumerate(pack)], path=path, model=model)
+    return [_record(item, index) for index, item in enumerate(pack)]
 
 
 def encode_senml_cbor(values: ObjectValues, *, path: ResourcePath) -> bytes:

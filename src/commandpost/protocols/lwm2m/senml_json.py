@@ -8,7 +8,7 @@ from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.resource import ObjectValues, ResourcePath
 from commandpost.protocols.errors import DecodeError
 from commandpost.protocols.lwm2m.json_text import Json, decode_json, encode_json
-from commandpost.protocols.lwm2m.senml import DATA, Plain, decode_records, encode_records
+from commandpost.protocols.lwm2m.senml import DATA, Plain, Record, decode_records, encode_records
 
 _PLAIN_ALPHABET: Final = str.maketrans("-_", "+/")
 
@@ -19,10 +19,19 @@ def decode_senml_json(payload: bytes, *, path: ResourcePath, model: ObjectModel)
     Raises:
         DecodeError: no SenML, or something else than `path` came.
     """
+    return decode_records(read_senml_json(payload), path=path, model=model)
+
+
+def read_senml_json(payload: bytes) -> list[Record]:
+    """Give the records of a pack as they stand; what they mean is `senml`'s matter.
+
+    Raises:
+        DecodeError: no SenML.
+    """
     pack = decode_json(payload)
     if not isinstance(pack, list):
         raise DecodeError("SenML JSON is an array of records", offset=0)
-    return decode_records([_record(item, index) for index, item in enumerate(pack)], path=path, model=model)
+    return [_record(item, index) for index, item in enumerate(pack)]
 
 
 def encode_senml_json(values: ObjectValues, *, path: ResourcePath) -> bytes:

@@ -61,7 +61,10 @@ class CommandFacts:
         if device is None or device.product_id != command.product_id:
             return NotAccepted.DEVICE_GONE
         waiting = self._state.waiting_of(command.device_id)
-        if sum(each.expires_at > command.created_at for each in waiting) >= fact.waiting_max:
+        count = sum(each.expires_at > command.created_at for each in waiting)
+        if command.transport is not Transport.LWM2M:
+            count += len(self._state.payloads_in_flight(command.device_id))
+        if count >= fact.waiting_max:
             return NotAccepted.QUEUE_FULL
         return Accepted(command=self._state.insert_command(command))
 
@@ -83,7 +86,7 @@ class CommandFacts:
         if not command.valid_from <= attempt.sent_at < command.expires_at:
             return NotClaimed.OUTSIDE_WINDOW
         kept = self._state.sessions.get(command.device_id)
-        if kept is None or not kept.is_online or kept.session.epoch != fact.epoch:
+        if kept is None or not kept.is_online or kept.epoch != fact.epoch:
             return NotClaimed.STALE_EPOCH
         if command.transport is Transport.LWM2M and self._state.is_busy(command.device_id):
             return NotClaimed.BUSY

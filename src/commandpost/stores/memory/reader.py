@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from commandpost.domain.command import Command, CommandMode
 from commandpost.domain.device import Device, DeviceFilter, KeyKind, Product, SealedKey
@@ -11,16 +10,12 @@ from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, HistoryFilter, OverdueAttempt, Page
 from commandpost.domain.resource import DiscoveredObject
 from commandpost.domain.session import Session
-from commandpost.stores.memory.state import MemoryState
+from commandpost.stores.memory.questions import Questions, cut
+from commandpost.stores.memory.state import KeptSession
 
-_Item = TypeVar("_Item")
 
-
-class MemoryReader:
+class MemoryReader(Questions):
     """A StoreReader over a state."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
 
     async def find_product(self, product_id: ProductId) -> Product | None:
         """Give a product."""
@@ -32,11 +27,17 @@ class MemoryReader:
 
     async def find_key(self, index: bytes) -> SealedKey | None:
         """Give the key with this index."""
-        return next((key for key in self._state.keys.values() if key.index == index), None)
+        known = self._state.keys.values()
+        return next((key for key in known if key.index == index), None) or self._state.old_keys.get(index)
 
     async def get_key(self, product_id: ProductId, kind: KeyKind) -> SealedKey | None:
         """Give a product's key of a kind."""
         return self._state.keys.get((product_id, kind))
+
+    async def old_keys(self, product_id: ProductId) -> tuple[SealedKey, ...]:
+        """A product's replaced keys, the one that is good longest first."""
+        old = [key for key in self._state.old_keys.values() if key.product_id == product_id]
+        return tuple(sorted(old, key=lambda key: (-(key.expires_at or 0), key.index)))
 
     async def find_device(self, device_id: DeviceId) -> Device | None:
         """Give a device of any product."""
@@ -47,6 +48,11 @@ class MemoryReader:
         """Give the device with this IMEI, of any product."""
         return next((self._as_last_heard(each) for each in self._state.devices.values() if each.imei == imei), None)
 
+    async def find_device_by_psk_identity(self, psk_identity: str) -> Device | None:
+        """Give the device with this DTLS identity of its own, of any product."""
+        devices = self._state.devices.values()
+        return next((self._as_last_heard(each) for each in devices if each.psk_identity == psk_identity), None)
+
     async def list_devices(
         self, product_id: ProductId, which: DeviceFilter, page: Page
     ) -> tuple[int, tuple[Device, ...]]:
@@ -56,7 +62,7 @@ class MemoryReader:
             for _, device in sorted(self._state.devices.items())
             if device.product_id == product_id and self._is_match(device, which)
         ]
-        return len(matches), tuple(self._as_last_heard(device) for device in _cut(matches, page))
+        return len(matches), tuple(self._as_last_heard(device) for device in cut(matches, page))
 
     async def online_among(self, device_ids: Sequence[DeviceId]) -> frozenset[DeviceId]:
         """Which of these have a session that is online, as the sweep last left it."""
@@ -105,7 +111,7 @@ class MemoryReader:
             and which.command_id in (None, command.id)
         ]
         matches.sort(key=lambda command: (command.created_at, command.seq), reverse=not which.is_ascending)
-        return len(matches), tuple(_cut(matches, page))
+        return len(matches), tuple(cut(matches, page))
 
     async def list_commands(self, product_id: ProductId, *, before_seq: int | None, limit: int) -> tuple[Command, ...]:
         """A product's commands, newest first, with a seq below `before_seq` (keyset)."""
@@ -136,7 +142,11 @@ class MemoryReader:
         ]
 
     def _online_sessions(self) -> list[Session]:
-        return [replace(kept.session) for _, kept in sorted(self._state.sessions.items()) if kept.is_online]
+        return [
+            replace(kept.session)
+            for _, kept in sorted(self._state.sessions.items())
+            if isinstance(kept, KeptSession) and kept.is_online
+        ]
 
     def _is_online(self, device_id: DeviceId) -> bool:
         kept = self._state.sessions.get(device_id)
@@ -145,9 +155,9 @@ class MemoryReader:
     def _as_last_heard(self, device: Device) -> Device:
         """Give the device with the later of what its own row and its session say of when it was last heard."""
         kept = self._state.sessions.get(device.id)
-        if kept is None or (device.last_heard_at or 0) >= kept.session.last_heard_at:
+        if kept is None or (device.last_heard_at or 0) >= kept.last_heard_at:
             return device
-        return replace(device, last_heard_at=kept.session.last_heard_at)
+        return replace(device, last_heard_at=kept.last_heard_at)
 
     def _is_match(self, device: Device, which: DeviceFilter) -> bool:
         words = which.key_words
@@ -165,8 +175,3 @@ class MemoryReader:
             and (which.created_from is None or device.created_at >= which.created_from)
             and (which.created_before is None or device.created_at < which.created_before)
         )
-
-
-def _cut(matches: Sequence[_Item], page: Page) -> Sequence[_Item]:
-    start = (page.number - 1) * page.size
-    return matches[start : start + page.size]

@@ -42,7 +42,7 @@ class SessionFacts:
         if device is None or device.product_id != session.product_id:
             return None
         before = self._state.sessions.get(session.device_id)
-        epoch = 1 if before is None else before.session.epoch + 1
+        epoch = 1 if before is None else before.epoch + 1
         started = replace(session, epoch=epoch, stored_deadline=session.deadline)
         self._state.sessions[session.device_id] = KeptSession(started, is_online=True)
         self._state.devices[device.id] = replace(
@@ -84,7 +84,7 @@ class SessionFacts:
 
     def _drop_observation(self, fact: DropObservation) -> bool:
         kept = self._state.sessions.get(fact.device_id)
-        if kept is None or kept.session.find_observation(fact.coap_token) is None:
+        if not isinstance(kept, KeptSession) or kept.session.find_observation(fact.coap_token) is None:
             return False
         kept.session.observations = tuple(
             each for each in kept.session.observations if each.coap_token != fact.coap_token
@@ -109,4 +109,6 @@ class SessionFacts:
 
     def _find(self, device_id: DeviceId, epoch: int) -> Session | None:
         kept = self._state.sessions.get(device_id)
-        return kept.session if kept is not None and kept.is_online and kept.session.epoch == epoch else None
+        if not isinstance(kept, KeptSession) or not kept.is_online or kept.epoch != epoch:
+            return None
+        return kept.session

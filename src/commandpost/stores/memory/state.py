@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, field, fields, replace
 
+from commandpost.domain.audit import StoredAuditEntry
 from commandpost.domain.command import Attempt, Command, CommandState, Transport
+from commandpost.domain.connection import Connection
 from commandpost.domain.device import Device, KeyKind, Product, SealedKey
+from commandpost.domain.dtls_association import KeptAssociation
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.events import EventKind, OutboxEvent
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.resource import DiscoveredObject
-from commandpost.domain.session import Session
+from commandpost.domain.session import Remote, Session
 from commandpost.stores.command_rules import is_told
+from commandpost.stores.memory.kept import DataState, KeyRing, TopicState
+from commandpost.stores.memory.push_state import PushState
 
 
 @dataclass(slots=True)
@@ -20,6 +25,30 @@ class KeptSession:
     session: Session
     is_online: bool
 
+    @property
+    def epoch(self) -> int:
+        """The session's."""
+        return self.session.epoch
+
+    @property
+    def last_heard_at(self) -> Instant:
+        """The session's."""
+        return self.session.last_heard_at
+
+
+@dataclass(slots=True)
+class KeptConnection:
+    """The same of a device that connects over MQTT or EDP."""
+
+    connection: Connection
+    is_online: bool
+    last_heard_at: Instant
+
+    @property
+    def epoch(self) -> int:
+        """The connection's."""
+        return self.connection.epoch
+
 
 @dataclass(slots=True)
 class MemoryState:
@@ -27,8 +56,10 @@ class MemoryState:
 
     products: dict[ProductId, Product] = field(default_factory=dict)
     keys: dict[tuple[ProductId, KeyKind], SealedKey] = field(default_factory=dict)
+    old_keys: dict[bytes, SealedKey] = field(default_factory=dict)
+    """Replaced keys that have a time yet, by index."""
     devices: dict[DeviceId, Device] = field(default_factory=dict)
-    sessions: dict[DeviceId, KeptSession] = field(default_factory=dict)
+    sessions: dict[DeviceId, KeptSession | KeptConnection] = field(default_factory=dict)
     resources: dict[DeviceId, dict[int, DiscoveredObject]] = field(default_factory=dict)
     commands: dict[CommandId, Command] = field(default_factory=dict)
     attempts: dict[AttemptId, Attempt] = field(default_factory=dict)
@@ -36,13 +67,16 @@ class MemoryState:
     waiting: dict[DeviceId, dict[int, CommandId]] = field(default_factory=dict)
     """By seq, which is not always the order of the dictionary: a command may come back to waiting."""
     in_flight: dict[AttemptId, CommandId] = field(default_factory=dict)
-    outbox: list[OutboxEvent] = field(default_factory=list)
-    subscribed: dict[ProductId, None] = field(default_factory=dict)
-    """Products whose events somebody wants."""
+    push: PushState = field(default_factory=PushState)
+    key_ring: KeyRing = field(default_factory=KeyRing)
+    data: DataState = field(default_factory=DataState)
+    topics: TopicState = field(default_factory=TopicState)
+    associations: dict[Remote, KeptAssociation] = field(default_factory=dict)
+    audit: list[StoredAuditEntry] = field(default_factory=list)
+    last_audit_number: int = 0
     last_product_id: int = 0
     last_device_id: int = 0
     last_seq: int = 0
-    last_event_seq: int = 0
 
     def become(self, other: "MemoryState") -> None:
         """Take over all that another state remembers."""
@@ -52,6 +86,12 @@ class MemoryState:
     def waiting_of(self, device_id: DeviceId) -> list[Command]:
         """A device's waiting commands in order of acceptance."""
         return [self.commands[command_id] for _, command_id in sorted(self.waiting.get(device_id, {}).items())]
+
+    def payloads_in_flight(self, device_id: DeviceId) -> list[Command]:
+        """A device's payloads in state sent or delivered, in order of acceptance."""
+        open_ones = (self.commands[command_id] for command_id in self.in_flight.values())
+        found = [each for each in open_ones if each.device_id == device_id and each.transport is not Transport.LWM2M]
+        return sorted(found, key=lambda command: command.seq)
 
     def is_busy(self, device_id: DeviceId) -> bool:
         """Whether an LwM2M command of the device is in state sent (P4)."""
@@ -94,6 +134,7 @@ class MemoryState:
         """Forget a command and its attempts."""
         self._unindex(command)
         del self.commands[command.id]
+        self.push.feedback.pop(command.id, None)
         for attempt_id in self.attempts_of.pop(command.id):
             del self.attempts[attempt_id]
 
@@ -114,20 +155,17 @@ class MemoryState:
         *,
         is_online: bool | None = None,
     ) -> None:
-        """Put an event into the outbox when somebody wants the product's events."""
-        if product_id not in self.subscribed:
-            return
-        self.last_event_seq += 1
+        """Put an event into the outbox for everybody who wants it."""
         event = OutboxEvent(
-            seq=self.last_event_seq,
             product_id=product_id,
             device_id=device_id,
             kind=kind,
             at=at,
             command_id=command_id,
             is_online=is_online,
+            told_at=at,
         )
-        self.outbox.append(event)
+        self.push.tell_wanting(event)
 
     def _index(self, command: Command) -> None:
         if command.state is CommandState.WAITING:

@@ -4,25 +4,41 @@ from collections.abc import Sequence
 from typing import Any
 
 from commandpost.domain.facts import Fact
-from commandpost.stores.batch_store import FactOutcome, as_item_error, find_handler
+from commandpost.stores.batch_store import FactHandlers, FactOutcome, as_item_error, find_handler
+from commandpost.stores.memory.associations import AssociationFacts, MemoryAssociationReader
+from commandpost.stores.memory.audit import AuditFacts, MemoryAuditReader
 from commandpost.stores.memory.commands import CommandFacts
+from commandpost.stores.memory.connections import ConnectionFacts
+from commandpost.stores.memory.data import DataFacts
+from commandpost.stores.memory.data_reader import MemoryDataReader
 from commandpost.stores.memory.devices import DeviceFacts
+from commandpost.stores.memory.keys import KeyFacts, MemoryKeyReader, RegistrationFacts
+from commandpost.stores.memory.payloads import MemoryPayloadReader, PayloadFacts
+from commandpost.stores.memory.push import MemoryPushReader, PushFacts
 from commandpost.stores.memory.reader import MemoryReader
 from commandpost.stores.memory.sessions import SessionFacts
 from commandpost.stores.memory.state import MemoryState
+from commandpost.stores.memory.topics import MemoryTopicReader, TopicFacts
+from commandpost.stores.memory.triggers import MemoryTriggerReader, TriggerFacts
 
 
-class MemoryStore(MemoryReader):
-    """A BatchStore and a StoreReader that forgets everything with the process."""
+class MemoryStore(
+    MemoryReader,
+    MemoryPayloadReader,
+    MemoryKeyReader,
+    MemoryDataReader,
+    MemoryTopicReader,
+    MemoryPushReader,
+    MemoryTriggerReader,
+    MemoryAuditReader,
+    MemoryAssociationReader,
+):
+    """A BatchStore and every reader there is, that forgets everything with the process."""
 
     def __init__(self) -> None:
         self.state = MemoryState()
         super().__init__(self.state)
-        self._handlers = {
-            **CommandFacts(self.state).handlers(),
-            **DeviceFacts(self.state).handlers(),
-            **SessionFacts(self.state).handlers(),
-        }
+        self._handlers = _handlers(self.state)
 
     def apply(self, facts: Sequence[Fact[Any]]) -> list[FactOutcome]:  # Any: each fact has its own result type
         """Apply the facts in order; a bad one gets an error in place of its result and changes nothing."""
@@ -36,3 +52,32 @@ class MemoryStore(MemoryReader):
 
     def close(self) -> None:
         """Nothing to let go of; here so that stores may be closed without asking which one it is."""
+
+
+def _handlers(state: MemoryState) -> FactHandlers:
+    keys, data, topics = KeyFacts(state), DataFacts(state), TopicFacts(state)
+    pushes, associations = PushFacts(state), AssociationFacts(state)
+    forget = (
+        keys.forget_device,
+        data.forget_device,
+        topics.forget_device,
+        pushes.forget_device,
+        associations.forget_device,
+    )
+    devices = DeviceFacts(state, forget=forget, forget_proofs=associations.forget_device)
+    registration = RegistrationFacts(state, devices=devices, keys=keys)
+    return {
+        **CommandFacts(state).handlers(),
+        **devices.handlers(),
+        **SessionFacts(state).handlers(),
+        **ConnectionFacts(state).handlers(),
+        **PayloadFacts(state).handlers(),
+        **keys.handlers(),
+        **registration.handlers(),
+        **data.handlers(),
+        **topics.handlers(),
+        **pushes.handlers(),
+        **TriggerFacts(state).handlers(),
+        **AuditFacts(state).handlers(),
+        **associations.handlers(),
+    }

@@ -66,8 +66,12 @@ class CommandFacts:
         if command.state is not CommandState.WAITING:
             raise StoreUnavailable(f"a command is accepted in state waiting, not {command.state.value}")
         place = command.device_id, command.product_id
-        guards = *place, command.device_id, command.created_at, fact.waiting_max
-        inserted = self._execute(self._sql["accept_command"], command_to_row(command) + guards)
+        guards: tuple[int, ...] = *place, command.device_id, command.created_at, fact.waiting_max
+        name = "accept_command"
+        if command.transport is not Transport.LWM2M:
+            name = "accept_payload"
+            guards = *place, command.device_id, command.created_at, command.device_id, fact.waiting_max
+        inserted = self._execute(self._sql[name], command_to_row(command) + guards)
         if inserted.rowcount:
             return Accepted(command=replace(command, seq=inserted.lastrowid or 0))
         (is_there,) = self._execute(self._sql["device_exists"], place).fetchone()
@@ -172,6 +176,7 @@ class CommandFacts:
         ).fetchall()
         for seq in old:
             self._execute(self._sql["delete_attempts_of"], seq)
+            self._execute(self._sql["delete_feedback_of"], seq)
             self._execute(self._sql["delete_command"], seq)
         return len(old)
 

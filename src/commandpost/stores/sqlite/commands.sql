@@ -32,6 +32,20 @@ WHERE EXISTS (SELECT 1 FROM device WHERE device.id = ? AND device.product_id = ?
         WHERE other.device_id = ? AND other.state = 'waiting' AND other.expires_at > ?
     ) < ?;
 
+-- name: accept_payload
+-- The same for a payload of `/cmds`, which counts until it has ended: those in flight are counted, too.
+-- After the row: device, product, device, created_at, device, number.
+INSERT INTO command ({insert_command_columns})
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+WHERE EXISTS (SELECT 1 FROM device WHERE device.id = ? AND device.product_id = ?)
+    AND (
+        SELECT count(*) FROM command AS other
+        WHERE other.device_id = ? AND other.state = 'waiting' AND other.expires_at > ?
+    ) + (
+        SELECT count(*) FROM command AS other
+        WHERE other.device_id = ? AND other.state IN ('sent', 'delivered') AND other.transport <> 'lwm2m'
+    ) < ?;
+
 -- name: insert_ended_command
 -- Take in an instant command that has ended, if its device exists. After the row: device, product.
 INSERT INTO command ({insert_command_columns})
@@ -124,15 +138,19 @@ ORDER BY created_at, seq LIMIT :limit;
 -- Forget the attempts of a command.
 DELETE FROM attempt WHERE command_seq = ?;
 
+-- name: delete_feedback_of
+-- Forget how the result of a command was pushed.
+DELETE FROM push_feedback WHERE command_id = (SELECT id FROM command WHERE seq = ?);
+
 -- name: delete_command
 -- Forget a command.
 DELETE FROM command WHERE seq = ?;
 
 -- name: tell_command_ended
--- Put the end of a command into the outbox, if the product has a subscriber.
-INSERT INTO outbox (product_id, device_id, kind, at, command_id)
-SELECT :product_id, :device_id, 7, :at, :command_id
-WHERE EXISTS (SELECT 1 FROM subscription WHERE subscription.product_id = :product_id);
+-- Put the end of a command into the outbox, once for each subscription that wants it.
+INSERT INTO outbox (subscription_id, product_id, device_id, kind, at, command_id, told_at)
+SELECT id, :product_id, :device_id, 7, :at, :command_id, :at
+FROM subscription WHERE product_id = :product_id AND kinds & 128 ORDER BY id;
 
 -- name: attempts_of
 -- The attempts of a command, oldest first.

@@ -105,7 +105,9 @@ def _create(path: Path) -> None:
         leftover.unlink(missing_ok=True)
     connection = connect(unfinished)
     try:
-        connection.execute("PRAGMA synchronous = FULL")
+        # Nobody has the file before it is renamed, and it is synced as a whole before that.
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
         migrate(connection, load_migrations(), name=str(unfinished))
         connection.execute("PRAGMA journal_mode = WAL")
     finally:

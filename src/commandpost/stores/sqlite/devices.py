@@ -1,24 +1,28 @@
 """Facts about products, keys and devices, on SQLite."""
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from commandpost.domain.device import Device, Product, SealedKey
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import (
+    ChangeDeviceKeys,
     CreateDevice,
     CreateProduct,
     DeleteDevice,
     KeepIdentity,
     KeepResources,
+    KeysNotChanged,
     NotCreated,
+    PruneOldKeys,
     ReplaceKey,
     UpdateDevice,
     UpdateProduct,
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.stores.batch_store import FactHandlers
-from commandpost.stores.device_rules import change_device
+from commandpost.stores.device_rules import change_device, change_keys, claimed_imei
 from commandpost.stores.rows import (
     device_from_row,
     device_to_row,
@@ -30,8 +34,8 @@ from commandpost.stores.sqlite.queries import load_queries
 
 _DELETE_ALL_OF_DEVICE = (
     "delete_attempts",
+    "delete_feedback",
     "delete_commands",
-    "delete_events",
     "delete_observations",
     "delete_session_detail",
     "delete_session",
@@ -42,8 +46,21 @@ _DELETE_ALL_OF_DEVICE = (
 class DeviceFacts:
     """Applies the facts about products, keys and devices, inside the transaction the store has begun."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        forget: Sequence[Callable[[DeviceId], None]],
+        forget_proofs: Callable[[DeviceId], None],
+    ) -> None:
+        """Take the connection, and what removes the things of a deleted device that are not known here.
+
+        Args:
+            forget_proofs: removes what a device has proved with keys that are replaced.
+        """
         self._execute = connection.execute
+        self._forget = tuple(forget)
+        self._forget_proofs = forget_proofs
         self._sql = load_queries("devices.sql")
 
     def handlers(self) -> FactHandlers:
@@ -52,8 +69,10 @@ class DeviceFacts:
             CreateProduct: self._create_product,
             UpdateProduct: self._update_product,
             ReplaceKey: self._replace_key,
-            CreateDevice: self._create_device,
+            PruneOldKeys: self._prune_old_keys,
+            CreateDevice: self.create_device,
             UpdateDevice: self._update_device,
+            ChangeDeviceKeys: self._change_keys,
             DeleteDevice: self._delete_device,
             KeepResources: self._keep_resources,
             KeepIdentity: self._keep_identity,
@@ -84,10 +103,21 @@ class DeviceFacts:
             return False
         if self._find_key_place(key.index) not in (None, (key.product_id, key.kind.value)):
             return False
+        place = key.product_id, key.kind.value
+        if fact.old_until is None:
+            self._execute(self._sql["delete_old_keys"], place)
+        else:
+            old = {"product_id": place[0], "kind": place[1], "key_index": key.index, "expires_at": fact.old_until}
+            self._execute(self._sql["retire_key"], old)
+        self._execute(self._sql["delete_old_key"], (key.index,))
         self._put_key(key)
         return True
 
-    def _create_device(self, fact: CreateDevice) -> Device | NotCreated:
+    def _prune_old_keys(self, fact: PruneOldKeys) -> int:
+        return self._execute(self._sql["prune_old_keys"], (fact.expired_before, fact.limit)).rowcount
+
+    def create_device(self, fact: CreateDevice) -> Device | NotCreated:
+        """Apply a CreateDevice; for a device that registers itself, too."""
         device = fact.device
         if not self._is_product(device.product_id):
             return NotCreated.PRODUCT_GONE
@@ -95,6 +125,8 @@ class DeviceFacts:
             return NotCreated.IMEI_TAKEN
         if device.imei is None and self._is_true("is_auth_info_taken", device.product_id, device.auth_info):
             return NotCreated.AUTH_INFO_TAKEN
+        if self._is_psk_identity_taken(device) or self._is_imei_claimed(device):
+            return NotCreated.PSK_IDENTITY_TAKEN
         if not device.id:
             (next_id,) = self._execute(self._sql["next_device_id"]).fetchone()
             if next_id > DEVICE_ID_MAX:
@@ -112,12 +144,43 @@ class DeviceFacts:
         self._execute(self._sql["update_device"], device_to_row(after))
         return after
 
+    def _change_keys(self, fact: ChangeDeviceKeys) -> Device | KeysNotChanged:
+        row = self._execute(self._sql["find_device_row"], (fact.device_id,)).fetchone()
+        before = None if row is None else device_from_row(row)
+        if before is None or before.product_id != fact.product_id:
+            return KeysNotChanged.DEVICE_GONE
+        after = change_keys(before, fact)
+        if self._is_psk_identity_taken(after):
+            return KeysNotChanged.PSK_IDENTITY_TAKEN
+        self._execute(self._sql["update_device"], device_to_row(after))
+        self._forget_proofs(fact.device_id)
+        return after
+
+    def _is_psk_identity_taken(self, device: Device) -> bool:
+        if device.psk_identity is None:
+            return False
+        wanted = {
+            "psk_identity": device.psk_identity,
+            "claimed_imei": claimed_imei(device.psk_identity),
+            "id": device.id,
+        }
+        (is_taken,) = self._execute(self._sql["is_psk_identity_of_other"], wanted).fetchone()
+        return bool(is_taken)
+
+    def _is_imei_claimed(self, device: Device) -> bool:
+        if device.imei is None:
+            return False
+        (is_claimed,) = self._execute(self._sql["is_imei_claimed"], {"imei": device.imei}).fetchone()
+        return bool(is_claimed)
+
     def _delete_device(self, fact: DeleteDevice) -> bool:
         deleted = self._execute(self._sql["delete_device"], (fact.device_id, fact.product_id))
         if not deleted.rowcount:
             return False
         for name in _DELETE_ALL_OF_DEVICE:
             self._execute(self._sql[name], (fact.device_id,))
+        for forget in self._forget:
+            forget(fact.device_id)
         return True
 
     def _keep_resources(self, fact: KeepResources) -> None:
@@ -137,7 +200,7 @@ class DeviceFacts:
         return self._execute(self._sql["find_product"], (product_id,)).fetchone() is not None
 
     def _find_key_place(self, index: bytes) -> tuple[int, str] | None:
-        row = self._execute(self._sql["find_key"], (index,)).fetchone()
+        row = self._execute(self._sql["find_key"], {"key_index": index}).fetchone()
         return None if row is None else (row[0], row[1])
 
     def _put_key(self, key: SealedKey) -> None:

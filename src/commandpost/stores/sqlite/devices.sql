@@ -2,7 +2,8 @@
 
 -- fragment: product_columns
 -- The columns of a product in the order of rows.product_from_row.
-id, name, created_at, is_auto_discovered, imei_rule, allow_imei_only, execute_delivery
+id, name, created_at, is_auto_discovered, imei_rule, allow_imei_only, execute_delivery, device_security, bootstrap_uri,
+    bootstrap_secure_uri
 
 -- fragment: device_columns
 -- The columns of a device in the order of rows.device_from_row.
@@ -10,16 +11,17 @@ device.id, device.product_id, device.protocol, device.title, device.description,
     device.is_private, device.is_auto_observed, device.auth_info, device.imei, device.imsi, device.imsi_old,
     device.imsi_changed_at, device.chip, device.other, device.sealed_auth_code, device.sealed_psk, device.created_at,
     device.activated_at, device.last_heard_at, device.manufacturer, device.model, device.is_setup_done,
-    session.last_heard_at
+    device.sealed_bootstrap_psk, device.psk_identity, session.last_heard_at
 
 -- name: insert_product
 -- Take a product in; id NULL lets the database choose.
-INSERT INTO product ({product_columns}) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO product ({product_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_product
 -- Put a product in place of what it was.
 UPDATE product
-SET name = ?, created_at = ?, is_auto_discovered = ?, imei_rule = ?, allow_imei_only = ?, execute_delivery = ?
+SET name = ?, created_at = ?, is_auto_discovered = ?, imei_rule = ?, allow_imei_only = ?, execute_delivery = ?,
+    device_security = ?, bootstrap_uri = ?, bootstrap_secure_uri = ?
 WHERE id = ?;
 
 -- name: find_product
@@ -37,12 +39,40 @@ ON CONFLICT (product_id, kind) DO UPDATE
 SET sealed = excluded.sealed, key_index = excluded.key_index, created_at = excluded.created_at;
 
 -- name: find_key
--- The key with an index.
-SELECT product_id, kind, sealed, key_index, created_at FROM product_key WHERE key_index = ?;
+-- The key with an index, the product's own or a replaced one.
+SELECT product_id, kind, sealed, key_index, created_at, NULL FROM product_key WHERE key_index = :key_index
+UNION ALL
+SELECT product_id, kind, sealed, key_index, created_at, expires_at FROM retiring_key WHERE key_index = :key_index
+LIMIT 1;
 
 -- name: get_key
 -- A product's key of a kind.
-SELECT product_id, kind, sealed, key_index, created_at FROM product_key WHERE product_id = ? AND kind = ?;
+SELECT product_id, kind, sealed, key_index, created_at, NULL FROM product_key WHERE product_id = ? AND kind = ?;
+
+-- name: old_keys
+-- A product's replaced keys, the one that is good longest first.
+SELECT product_id, kind, sealed, key_index, created_at, expires_at FROM retiring_key WHERE product_id = ?
+ORDER BY expires_at DESC, key_index;
+
+-- name: retire_key
+-- Let the product's key of a kind be a replaced one until an instant.
+INSERT OR REPLACE INTO retiring_key (product_id, kind, sealed, key_index, created_at, expires_at)
+SELECT product_id, kind, sealed, key_index, created_at, :expires_at FROM product_key
+WHERE product_id = :product_id AND kind = :kind AND key_index <> :key_index;
+
+-- name: delete_old_key
+-- A key that was replaced is the product's own again.
+DELETE FROM retiring_key WHERE key_index = ?;
+
+-- name: delete_old_keys
+-- Forget a product's replaced keys of a kind.
+DELETE FROM retiring_key WHERE product_id = ? AND kind = ?;
+
+-- name: prune_old_keys
+-- Forget replaced keys whose time is over.
+DELETE FROM retiring_key WHERE key_index IN (
+    SELECT key_index FROM retiring_key WHERE expires_at < ? ORDER BY expires_at LIMIT ?
+);
 
 -- name: next_device_id
 -- The id the next device would get.
@@ -53,11 +83,11 @@ SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'device'), 0) + 1;
 INSERT INTO device (
     id, product_id, protocol, title, description, tags, location, is_private, is_auto_observed, auth_info, imei, imsi,
     imsi_old, imsi_changed_at, chip, other, sealed_auth_code, sealed_psk, created_at, activated_at, last_heard_at,
-    manufacturer, model, is_setup_done
+    manufacturer, model, is_setup_done, sealed_bootstrap_psk, psk_identity
 ) VALUES (
     :id, :product_id, :protocol, :title, :description, :tags, :location, :is_private, :is_auto_observed, :auth_info,
     :imei, :imsi, :imsi_old, :imsi_changed_at, :chip, :other, :sealed_auth_code, :sealed_psk, :created_at,
-    :activated_at, :last_heard_at, :manufacturer, :model, :is_setup_done
+    :activated_at, :last_heard_at, :manufacturer, :model, :is_setup_done, :sealed_bootstrap_psk, :psk_identity
 );
 
 -- name: update_device
@@ -67,19 +97,39 @@ SET title = :title, description = :description, tags = :tags, location = :locati
     is_auto_observed = :is_auto_observed, auth_info = :auth_info, imsi = :imsi, imsi_old = :imsi_old,
     imsi_changed_at = :imsi_changed_at, chip = :chip, other = :other, sealed_auth_code = :sealed_auth_code,
     sealed_psk = :sealed_psk, activated_at = :activated_at, last_heard_at = :last_heard_at,
-    manufacturer = :manufacturer, model = :model, is_setup_done = :is_setup_done
+    manufacturer = :manufacturer, model = :model, is_setup_done = :is_setup_done,
+    sealed_bootstrap_psk = :sealed_bootstrap_psk, psk_identity = :psk_identity
 WHERE id = :id AND product_id = :product_id;
 
+-- fragment: own_device_columns
+-- A device as its own row has it, without what its session knows.
+id, product_id, protocol, title, description, tags, location, is_private, is_auto_observed, auth_info, imei, imsi,
+    imsi_old, imsi_changed_at, chip, other, sealed_auth_code, sealed_psk, created_at, activated_at, last_heard_at,
+    manufacturer, model, is_setup_done, sealed_bootstrap_psk, psk_identity, NULL
+
 -- name: find_device_row
--- One device as its own row has it, without what its session knows.
-SELECT id, product_id, protocol, title, description, tags, location, is_private, is_auto_observed, auth_info, imei,
-    imsi, imsi_old, imsi_changed_at, chip, other, sealed_auth_code, sealed_psk, created_at, activated_at,
-    last_heard_at, manufacturer, model, is_setup_done, NULL
-FROM device WHERE id = ?;
+-- One device.
+SELECT {own_device_columns} FROM device WHERE id = ?;
+
+-- name: find_device_by_auth_info
+-- The device of a product that has no IMEI and this auth_info; an update may have given it to two, then the older one.
+SELECT {own_device_columns} FROM device INDEXED BY device_by_auth_info
+WHERE product_id = ? AND auth_info = ? AND imei IS NULL
+ORDER BY id LIMIT 1;
 
 -- name: is_imei_taken
 -- Whether any device has an IMEI.
 SELECT EXISTS (SELECT 1 FROM device WHERE imei = ?);
+
+-- name: is_psk_identity_of_other
+-- Whether a device other than this one has a DTLS identity, or the IMEI that the identity would name.
+SELECT EXISTS (SELECT 1 FROM device WHERE psk_identity = :psk_identity AND id <> :id)
+    OR EXISTS (SELECT 1 FROM device WHERE imei = :claimed_imei AND id <> :id);
+
+-- name: is_imei_claimed
+-- Whether a device's DTLS identity is this IMEI, or begins with it and a semicolon; `<` follows `;`.
+SELECT EXISTS (SELECT 1 FROM device WHERE psk_identity = :imei)
+    OR EXISTS (SELECT 1 FROM device WHERE psk_identity >= :imei || ';' AND psk_identity < :imei || '<');
 
 -- name: is_auth_info_taken
 -- Whether a device of the product that has no IMEI has this auth_info. The planner would rather walk all without IMEI.
@@ -99,9 +149,9 @@ DELETE FROM attempt WHERE command_seq IN (SELECT seq FROM command WHERE device_i
 -- Forget a device's commands.
 DELETE FROM command WHERE device_id = ?;
 
--- name: delete_events
--- Forget what was to be told of a device.
-DELETE FROM outbox WHERE device_id = ?;
+-- name: delete_feedback
+-- Forget how the results of a device's commands were pushed.
+DELETE FROM push_feedback WHERE command_id IN (SELECT id FROM command WHERE device_id = ?);
 
 -- name: delete_observations
 -- Forget a device's observations.
@@ -140,6 +190,10 @@ SELECT {device_columns} FROM device LEFT JOIN session ON session.device_id = dev
 -- name: find_device_by_imei
 -- The device with an IMEI.
 SELECT {device_columns} FROM device LEFT JOIN session ON session.device_id = device.id WHERE device.imei = ?;
+
+-- name: find_device_by_psk_identity
+-- The device with a DTLS identity of its own.
+SELECT {device_columns} FROM device LEFT JOIN session ON session.device_id = device.id WHERE device.psk_identity = ?;
 
 -- fragment: device_matches
 -- A DeviceFilter's conditions but ids; NULL means no condition. The texts of tags begin with their version.

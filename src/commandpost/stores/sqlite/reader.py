@@ -4,15 +4,11 @@ Each is a short query by index, executed where it is asked: a thread would cost 
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
-
-import msgspec
 
 from commandpost.domain.command import Command
 from commandpost.domain.device import Device, DeviceFilter, KeyKind, Product, SealedKey
-from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, HistoryFilter, OverdueAttempt, Page
@@ -31,15 +27,16 @@ from commandpost.stores.rows import (
     session_from_row,
 )
 from commandpost.stores.sqlite.queries import load_queries
+from commandpost.stores.sqlite.questions import Questions, cut, json_list
 
 _SEQ_MAX: Final = 2**63 - 1
 
 
-class SqliteReader:
+class SqliteReader(Questions):
     """A StoreReader over a connection. Any of its questions raises StoreUnavailable when the database fails."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._commands = load_queries("commands.sql")
         self._devices = load_queries("devices.sql")
         self._sessions = load_queries("sessions.sql")
@@ -55,13 +52,17 @@ class SqliteReader:
 
     async def find_key(self, index: bytes) -> SealedKey | None:
         """Give the key with this index."""
-        row = self._row(self._devices["find_key"], (index,))
+        row = self._row(self._devices["find_key"], {"key_index": index})
         return None if row is None else key_from_row(row)
 
     async def get_key(self, product_id: ProductId, kind: KeyKind) -> SealedKey | None:
         """Give a product's key of a kind."""
         row = self._row(self._devices["get_key"], (product_id, kind.value))
         return None if row is None else key_from_row(row)
+
+    async def old_keys(self, product_id: ProductId) -> tuple[SealedKey, ...]:
+        """A product's replaced keys, the one that is good longest first."""
+        return tuple(key_from_row(row) for row in self._rows(self._devices["old_keys"], (product_id,)))
 
     async def find_device(self, device_id: DeviceId) -> Device | None:
         """Give a device of any product."""
@@ -73,6 +74,11 @@ class SqliteReader:
         row = self._row(self._devices["find_device_by_imei"], (imei,))
         return None if row is None else device_from_row(row)
 
+    async def find_device_by_psk_identity(self, psk_identity: str) -> Device | None:
+        """Give the device with this DTLS identity of its own, of any product."""
+        row = self._row(self._devices["find_device_by_psk_identity"], (psk_identity,))
+        return None if row is None else device_from_row(row)
+
     async def list_devices(
         self, product_id: ProductId, which: DeviceFilter, page: Page
     ) -> tuple[int, tuple[Device, ...]]:
@@ -82,12 +88,12 @@ class SqliteReader:
         counting = "count_all_devices" if which == DeviceFilter() else f"count{suffix}"
         with self._snapshot():
             total = self._count(self._devices[counting], conditions)
-            rows = self._rows(self._devices[f"list{suffix}"], {**conditions, **_cut(page)})
+            rows = self._rows(self._devices[f"list{suffix}"], {**conditions, **cut(page)})
         return total, tuple(device_from_row(row) for row in rows)
 
     async def online_among(self, device_ids: Sequence[DeviceId]) -> frozenset[DeviceId]:
         """Which of these have a session that is online, as the sweep last left it."""
-        return frozenset(row[0] for row in self._rows(self._devices["online_among"], (_json(device_ids),)))
+        return frozenset(row[0] for row in self._rows(self._devices["online_among"], (json_list(device_ids),)))
 
     async def list_resources(self, device_id: DeviceId) -> tuple[DiscoveredObject, ...]:
         """What is known of a device's objects, by object id."""
@@ -130,7 +136,7 @@ class SqliteReader:
         name = "history_ascending" if which.is_ascending else "history_descending"
         with self._snapshot():
             total = self._count(self._commands["count_history"], conditions)
-            rows = self._rows(self._commands[name], {**conditions, **_cut(page)})
+            rows = self._rows(self._commands[name], {**conditions, **cut(page)})
         return total, tuple(command_from_row(row) for row in rows)
 
     async def list_commands(self, product_id: ProductId, *, before_seq: int | None, limit: int) -> tuple[Command, ...]:
@@ -156,15 +162,6 @@ class SqliteReader:
         rows = self._rows(self._commands["waiting_devices"], {"after": after, "limit": limit})
         return tuple(row[0] for row in rows)
 
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        """Several queries that see the same commit; with the thread driver one may end between them."""
-        self._rows("BEGIN")
-        try:
-            yield
-        finally:
-            self._rows("COMMIT")
-
     def _one_session(self, name: str, arguments: Sequence[object]) -> Session | None:
         with self._snapshot():
             row = self._row(self._sessions[name], arguments)
@@ -177,20 +174,6 @@ class SqliteReader:
     def _session(self, row: Row) -> Session:
         observations = self._rows(self._sessions["observations_of"], (row[0],))
         return session_from_row(row, tuple(observation_from_row(each) for each in observations))
-
-    def _row(self, sql: str, arguments: Sequence[object]) -> Row | None:
-        rows = self._rows(sql, arguments)
-        return rows[0] if rows else None
-
-    def _count(self, sql: str, arguments: dict[str, object]) -> int:
-        ((count,),) = self._rows(sql, arguments)
-        return int(count)
-
-    def _rows(self, sql: str, arguments: Sequence[object] | dict[str, object] = ()) -> list[Row]:
-        try:
-            return self._connection.execute(sql, arguments).fetchall()
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
 
 def _in_flight(row: Row) -> OverdueAttempt:
@@ -205,21 +188,13 @@ def _filter_arguments(product_id: ProductId, which: DeviceFilter) -> dict[str, o
         "key_words_length": len(which.key_words),
         "auth_info": which.auth_info or None,
         "auth_info_as_json": which.auth_info_as_json,
-        "tags": _json(which.tags) if which.tags else None,
+        "tags": json_list(which.tags) if which.tags else None,
         "is_online": which.is_online,
         "is_private": which.is_private,
         "created_from": which.created_from,
         "created_before": which.created_before,
-        "ids": None if which.ids is None else _json(which.ids),
+        "ids": None if which.ids is None else json_list(which.ids),
     }
-
-
-def _json(values: Sequence[object]) -> str:
-    return msgspec.json.encode(values).decode()
-
-
-def _cut(page: Page) -> dict[str, object]:
-    return {"size": page.size, "skipped": (page.number - 1) * page.size}
 
 
 def _slice(page: Page) -> slice:

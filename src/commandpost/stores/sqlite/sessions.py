@@ -31,6 +31,7 @@ _DETAIL = (
     "alternate_path",
     "accepted_formats",
     "pending_setup",
+    "identity_label",
 )
 
 

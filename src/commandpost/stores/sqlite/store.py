@@ -1,6 +1,7 @@
 """The embedded store: one file, one writer, one transaction for a batch of facts. Source: design 4.
 
-Here: transactions, and what becomes of a bad fact. The facts themselves are in commands.py, devices.py and sessions.py.
+Here: transactions, and what becomes of a bad fact. The facts themselves, and most of the questions, are in
+one file per noun.
 """
 
 import sqlite3
@@ -9,17 +10,37 @@ from pathlib import Path
 from typing import Any
 
 from commandpost.domain.facts import Fact
-from commandpost.stores.batch_store import FactOutcome, as_item_error, find_handler
+from commandpost.stores.batch_store import FactHandlers, FactOutcome, as_item_error, find_handler
 from commandpost.stores.errors import StoreBroken
+from commandpost.stores.sqlite.associations import AssociationFacts, SqliteAssociationReader
+from commandpost.stores.sqlite.audit import AuditFacts, SqliteAuditReader
 from commandpost.stores.sqlite.commands import CommandFacts
 from commandpost.stores.sqlite.connection import Connect, Durability, connect, open_reader, open_writer
+from commandpost.stores.sqlite.connections import ConnectionFacts
+from commandpost.stores.sqlite.data import DataFacts
+from commandpost.stores.sqlite.data_reader import SqliteDataReader
 from commandpost.stores.sqlite.devices import DeviceFacts
+from commandpost.stores.sqlite.keys import KeyFacts, RegistrationFacts, SqliteKeyReader
+from commandpost.stores.sqlite.payloads import PayloadFacts, SqlitePayloadReader
+from commandpost.stores.sqlite.push import PushFacts, SqlitePushReader
 from commandpost.stores.sqlite.reader import SqliteReader
 from commandpost.stores.sqlite.sessions import SessionFacts
+from commandpost.stores.sqlite.topics import SqliteTopicReader, TopicFacts
+from commandpost.stores.sqlite.triggers import SqliteTriggerReader, TriggerFacts
 
 
-class SqliteStore(SqliteReader):
-    """A BatchStore and a StoreReader on an SQLite file, with a connection for each of the two."""
+class SqliteStore(
+    SqliteReader,
+    SqlitePayloadReader,
+    SqliteKeyReader,
+    SqliteDataReader,
+    SqliteTopicReader,
+    SqlitePushReader,
+    SqliteTriggerReader,
+    SqliteAuditReader,
+    SqliteAssociationReader,
+):
+    """A BatchStore and every reader there is on an SQLite file, with a connection for each of the two."""
 
     def __init__(self, path: Path, *, durability: Durability = Durability.FULL, connect: Connect = connect) -> None:
         """Open the database; it is made if it is not there, and brought up to date if it is of an older version.
@@ -36,11 +57,7 @@ class SqliteStore(SqliteReader):
             self._writer.close()
             raise
         super().__init__(self._reader)
-        self._handlers = {
-            **CommandFacts(self._writer).handlers(),
-            **DeviceFacts(self._writer).handlers(),
-            **SessionFacts(self._writer).handlers(),
-        }
+        self._handlers = _handlers(self._writer)
         self._is_broken = False
 
     def apply(self, facts: Sequence[Fact[Any]]) -> list[FactOutcome]:  # Any: each fact has its own result type
@@ -93,3 +110,32 @@ class SqliteStore(SqliteReader):
     def _break(self, verb: str, error: sqlite3.Error) -> StoreBroken:
         self._is_broken = True
         return StoreBroken(f"a transaction could not be {verb}: {error}")
+
+
+def _handlers(writer: sqlite3.Connection) -> FactHandlers:
+    keys, data, topics = KeyFacts(writer), DataFacts(writer), TopicFacts(writer)
+    pushes, associations = PushFacts(writer), AssociationFacts(writer)
+    forget = (
+        keys.forget_device,
+        data.forget_device,
+        topics.forget_device,
+        pushes.forget_device,
+        associations.forget_device,
+    )
+    devices = DeviceFacts(writer, forget=forget, forget_proofs=associations.forget_device)
+    registration = RegistrationFacts(writer, devices=devices, keys=keys)
+    return {
+        **CommandFacts(writer).handlers(),
+        **devices.handlers(),
+        **SessionFacts(writer).handlers(),
+        **ConnectionFacts(writer).handlers(),
+        **PayloadFacts(writer).handlers(),
+        **keys.handlers(),
+        **registration.handlers(),
+        **data.handlers(),
+        **topics.handlers(),
+        **pushes.handlers(),
+        **TriggerFacts(writer).handlers(),
+        **AuditFacts(writer).handlers(),
+        **associations.handlers(),
+    }

@@ -3,12 +3,15 @@
 import pytest
 
 from commandpost.protocols.coap.codes import Code
-from commandpost.protocols.coap.endpoint import EndpointLimits, TransmissionParameters
+from commandpost.protocols.coap.endpoint import EndpointLimits, Request, TransmissionParameters
 from commandpost.protocols.coap.events import (
+    EndReason,
+    ExchangeEnded,
     MessageDelivered,
     MessageReset,
     MessageUndelivered,
     RequestReceived,
+    ResponseReceived,
     UnmatchedResponse,
 )
 from commandpost.protocols.coap.message import CoapMessage, MessageType
@@ -23,6 +26,7 @@ from tests.unit.protocols.coap.conversation import (
     TOKEN,
     Conversation,
     empty,
+    path_options,
     request,
     response,
 )
@@ -60,6 +64,42 @@ def test_a_non_confirmable_notification_is_not_acknowledged() -> None:
 
     assert conversation.sent() == []
     assert conversation.events() == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("becomes_known", [True, False])
+def test_a_notification_that_is_declined_is_new_when_it_is_repeated(known: bool, becomes_known: bool) -> None:
+    """Its points could not be written: nothing is said, and the repetition gets its own chance."""
+    conversation = Conversation(known=known)
+    conversation.hear(notification(CON))
+    if becomes_known:
+        conversation.endpoint.know_peer(DEVICE)
+    conversation.endpoint.decline(conversation.event(UnmatchedResponse).handle)
+    assert conversation.sent() == []
+
+    conversation.hear(notification(CON))
+    conversation.endpoint.acknowledge(conversation.event(UnmatchedResponse).handle, now=conversation.now)
+
+    assert conversation.sent() == [empty(ACK, 0x5001)]
+
+
+def test_declining_one_notification_leaves_the_others_duplicates() -> None:
+    """Only the message itself is forgotten."""
+    conversation = Conversation()
+    for message_id in (1, 2, 3):
+        conversation.hear(notification(CON, message_id))
+    first, second, third = conversation.events()
+    assert isinstance(first, UnmatchedResponse)
+    assert isinstance(second, UnmatchedResponse)
+    assert isinstance(third, UnmatchedResponse)
+
+    conversation.endpoint.acknowledge(first.handle, now=conversation.now)
+    conversation.endpoint.decline(second.handle)
+    for message_id in (1, 2, 3):
+        conversation.hear(notification(CON, message_id))
+
+    assert conversation.sent() == [empty(ACK, 1), empty(ACK, 1)]
+    assert conversation.event(UnmatchedResponse).message.message_id == 2
 
 
 @pytest.mark.parametrize("type", [CON, NON])
@@ -220,3 +260,96 @@ def test_a_request_code_is_no_message() -> None:
         conversation.endpoint.send_message(
             DEVICE, code=Code.GET, token=b"", options=(), payload=b"", confirmable=True, now=100.0
         )
+
+
+# --- the rest of a notification in blocks (RFC 7959 section 3.4) ---
+
+FETCH_TOKEN = b"\x00\x01\xff\xff"
+ETAG = (int(Option.ETAG), b"e1")
+
+
+def block_of(number: int, *, more: bool) -> tuple[int, bytes]:
+    return int(Option.BLOCK2), Block(number=number, more=more, szx=0).encode()
+
+
+def first_block(
+    conversation: Conversation, *, etag: bytes = b"e1", payload: bytes = b"0123456789abcdef"
+) -> CoapMessage:
+    """Let the first block of a notification arrive, and ask for the rest."""
+    options = ((int(Option.ETAG), etag), *OBSERVE_2, block_of(0, more=True))
+    conversation.hear(response(type=CON, message_id=1, options=options, payload=payload))
+    event = conversation.event(UnmatchedResponse)
+    assert event.is_partial
+    conversation.endpoint.fetch_rest(
+        DEVICE,
+        Request(code=Code.GET, options=path_options("3303/0")),
+        event.message,
+        exchange_id=7,
+        token=FETCH_TOKEN,
+        deadline=conversation.now + 40.0,
+        now=conversation.now,
+    )
+    return event.message
+
+
+def test_the_blocks_after_the_first_are_asked_for_and_put_together() -> None:
+    """With a token of its own and without Observe; what comes out is no notification any more."""
+    conversation = Conversation()
+    first_block(conversation)
+    asked = conversation.sent_one()
+    conversation.hear(
+        response(
+            message_id=asked.message_id, token=asked.token, options=(ETAG, block_of(1, more=True)), payload=b"g" * 16
+        )
+    )
+    asked_again = conversation.sent_one()
+    conversation.hear(
+        response(
+            message_id=asked_again.message_id, token=FETCH_TOKEN, options=(ETAG, block_of(2, more=False)), payload=b"h"
+        )
+    )
+
+    whole = conversation.event(ResponseReceived)
+    assert (asked.code, asked.token, asked.uri_path) == (Code.GET, FETCH_TOKEN, ("3303", "0"))
+    assert [message.block2 for message in (asked, asked_again)] == [
+        Block(number=1, more=False, szx=0),
+        Block(number=2, more=False, szx=0),
+    ]
+    assert asked.observe is None
+    assert whole.exchange_id == 7
+    assert whole.payload == b"0123456789abcdef" + b"g" * 16 + b"h"
+    assert whole.message.observe is None
+
+
+def test_a_representation_that_changed_meanwhile_cannot_be_put_together() -> None:
+    """Another ETag: the next notification brings the new one."""
+    conversation = Conversation()
+    first_block(conversation)
+    asked = conversation.sent_one()
+    other = (int(Option.ETAG), b"e2")
+    conversation.hear(
+        response(message_id=asked.message_id, token=FETCH_TOKEN, options=(other, block_of(1, more=False)), payload=b"g")
+    )
+
+    assert conversation.event(ExchangeEnded).reason is EndReason.BLOCKWISE_FAILED
+
+
+def test_a_first_block_of_a_wrong_size_is_not_fetched_further() -> None:
+    """Nothing is sent."""
+    conversation = Conversation()
+    first_block(conversation, payload=b"short")
+
+    assert conversation.sent() == []
+    assert conversation.event(ExchangeEnded).reason is EndReason.BLOCKWISE_FAILED
+
+
+def test_blocks_that_never_come_end_at_the_deadline() -> None:
+    """Retransmitted as any request is."""
+    conversation = Conversation()
+    first_block(conversation)
+    conversation.sent()
+
+    repeated = conversation.wait_until(conversation.now + 40.0)
+
+    assert [message.code for _, message in repeated] == [Code.GET] * 3
+    assert conversation.event(ExchangeEnded).reason is EndReason.TIMED_OUT

@@ -1,0 +1,114 @@
+"""Changing the key that seals secrets at rest, so that a crash at any point loses nothing.
+
+1. The new key goes into a file of its own beside the old one, and is fsynced.
+2. Every value is taken from the old key to the new one, in slices. Until the end both files are there.
+3. The new file takes the place of the old.
+
+Whoever opens the data directory and finds a new key goes on at 2. Nobody serves meanwhile, so nothing is looked up
+while some of it is under the one key and some under the other.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from commandpost.config import Settings
+from commandpost.domain.errors import StoreUnavailable
+from commandpost.stores.data_directory import DATABASE_NAME, KEY_NAME, DataDirectory
+from commandpost.stores.errors import DataDirectoryLocked, KeyFileRefused
+from commandpost.stores.sealing import (
+    AesSecretBox,
+    find_next_key,
+    load_or_create_key,
+    next_key_file,
+    replace_key,
+)
+from commandpost.stores.sqlite.connection import Durability, open_writer
+from commandpost.stores.sqlite.resealing import Resealer, ResealingCount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """What became of a change of keys that was asked for."""
+
+    key_file: Path
+    is_done: bool
+    """False: a server has the data directory; it finishes the change at its next start."""
+    count: ResealingCount
+
+
+def change_key(settings: Settings) -> KeyChange:
+    """Make a new sealing key and take everything to it.
+
+    Raises:
+        KeyFileRefused: the key is not in a file of ours to replace, or cannot be used.
+        StoreUnavailable: the key that holds does not open what is there: another is needed first.
+        OSError: a file cannot be written.
+        And what opening the database raises.
+    """
+    if settings.secret_key is not None:
+        raise KeyFileRefused(
+            "the key comes from secret_key (COMMANDPOST_SECRET_KEY), where no command can put another: write it into "
+            "a file of mode 0600 and name that with secret_key_file instead"
+        )
+    key_file = settings.secret_key_file or settings.data_dir / KEY_NAME
+    if not key_file.exists():
+        raise KeyFileRefused(f"{key_file} does not exist: there is no key to change")
+    try:
+        with DataDirectory(settings.data_dir) as directory:
+            if find_next_key(key_file) is None:
+                _check(key_file, directory.database)
+                _begin(key_file)
+            count = finish_key_change(key_file, directory.database)
+    except DataDirectoryLocked:
+        _begin(key_file)
+        return KeyChange(key_file=key_file, is_done=False, count=ResealingCount())
+    return KeyChange(key_file=key_file, is_done=True, count=count)
+
+
+def finish_key_change(key_file: Path, database: Path) -> ResealingCount:
+    """Finish a change that has begun; without one nothing happens. The caller has the data directory."""
+    new = find_next_key(key_file)
+    if new is None:
+        return ResealingCount()
+    count = ResealingCount()
+    if database.exists():
+        connection = open_writer(database, durability=Durability.FULL)
+        try:
+            connection.execute("PRAGMA secure_delete = ON")  # what was under the old key is to be gone from the pages
+            for count in Resealer(connection, old=_box(key_file), new=_new_box(new)).run():  # noqa: B007 - the last
+                pass
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+    replace_key(key_file)
+    return count
+
+
+def _check(key_file: Path, database: Path) -> None:
+    """Refuse to begin when the key that holds is not the right one."""
+    if not database.exists():
+        return
+    connection = open_writer(database, durability=Durability.FULL)
+    try:
+        box = _box(key_file)
+        count = Resealer(connection, old=box, new=box).check()
+    finally:
+        connection.close()
+    if count.unreadable:
+        raise StoreUnavailable(
+            f"{key_file} does not open {count.unreadable} of {count.unreadable + count.already_new} sealed values of "
+            f"{database.parent / DATABASE_NAME}: nothing was changed; name the key they were sealed with"
+        )
+
+
+def _begin(key_file: Path) -> None:
+    load_or_create_key(next_key_file(key_file), lambda: os.urandom(32))
+
+
+def _box(key_file: Path) -> AesSecretBox:
+    return _new_box(load_or_create_key(key_file, lambda: os.urandom(32)))
+
+
+def _new_box(key: bytes) -> AesSecretBox:
+    return AesSecretBox(key, random_bytes=os.urandom)

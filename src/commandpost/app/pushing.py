@@ -1,0 +1,106 @@
+"""The side of a platform that tells the users' servers: subscriptions, deliveries, triggers.
+
+Here: building and connecting those objects. Not here: the rest of the platform (assembly), HTTP itself
+(northbound.push_client).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from commandpost.config import Settings
+from commandpost.domain.instant import DAY_MS, SECOND_MS
+from commandpost.domain.ports import Clock, EventSink, IdSource, SecretBox, StoreReader, StoreWriter
+from commandpost.domain.push import GiveUpRule
+from commandpost.domain.push_ports import PushReader, PushSender
+from commandpost.northbound.onenet.call import PushServices
+from commandpost.services.push.deliveries import Deliveries
+from commandpost.services.push.pruning import PushPruner
+from commandpost.services.push.settings import PushSettings
+from commandpost.services.push.subscriptions import Subscriptions
+from commandpost.services.triggers import SilenceWatch, Triggers
+
+
+class PushStore(StoreReader, PushReader, Protocol):
+    """Every question that is asked of a store here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushPorts:
+    """What this side stands on."""
+
+    clock: Clock
+    ids: IdSource
+    secrets: SecretBox
+    writer: StoreWriter
+    reader: PushStore
+    sender: PushSender
+    events: EventSink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushing:
+    """The connected objects."""
+
+    deliveries: Deliveries
+    subscriptions: Subscriptions
+    triggers: Triggers
+    duties: tuple[SilenceWatch, PushPruner]
+
+    @property
+    def services(self) -> PushServices:
+        """What the northbound side serves of it."""
+        return PushServices(subscriptions=self.subscriptions, triggers=self.triggers)
+
+
+def build_pushing(settings: Settings, ports: PushPorts, *, tick_s: float, pruning_s: float) -> Pushing:
+    """Build every object; nothing is sent before `deliveries.start`."""
+    limits = _push_settings(settings, poll_s=tick_s / 10)
+    deliveries = Deliveries(
+        writer=ports.writer,
+        reader=ports.reader,
+        commands=ports.reader,
+        sender=ports.sender,
+        secrets=ports.secrets,
+        ids=ports.ids,
+        clock=ports.clock,
+        events=ports.events,
+        settings=limits,
+    )
+    subscriptions = Subscriptions(
+        writer=ports.writer,
+        reader=ports.reader,
+        sender=ports.sender,
+        secrets=ports.secrets,
+        clock=ports.clock,
+        settings=limits,
+        on_change=deliveries.refresh,
+    )
+    triggers = Triggers(
+        writer=ports.writer,
+        reader=ports.reader,
+        sender=ports.sender,
+        clock=ports.clock,
+        on_change=deliveries.refresh,
+    )
+    duties = (
+        SilenceWatch(writer=ports.writer, clock=ports.clock, interval_s=tick_s),
+        PushPruner(
+            writer=ports.writer,
+            clock=ports.clock,
+            retention_ms=settings.store.retention_days * DAY_MS,
+            interval_s=pruning_s,
+        ),
+    )
+    return Pushing(deliveries=deliveries, subscriptions=subscriptions, triggers=triggers, duties=duties)
+
+
+def _push_settings(settings: Settings, *, poll_s: float) -> PushSettings:
+    push = settings.push
+    return PushSettings(
+        poll_s=poll_s,
+        timeout_s=push.timeout_s,
+        subscriptions_max=push.subscriptions_max,
+        requests_max=push.requests_max,
+        requests_per_subscription_max=push.requests_per_subscription_max,
+        give_up=GiveUpRule(failures_max=push.failures_max, failing_max_ms=push.failing_max_s * SECOND_MS),
+    )

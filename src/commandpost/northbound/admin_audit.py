@@ -1,0 +1,65 @@
+"""The operator's view of the audit, and what is kept of the operator's own calls."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from commandpost.domain.audit import (
+    ACTION_CHARACTERS_MAX,
+    RESULT_CHARACTERS_MAX,
+    TARGET_CHARACTERS_MAX,
+    Actor,
+    AuditEntry,
+    StoredAuditEntry,
+    cut,
+)
+from commandpost.domain.ids import ProductId
+from commandpost.domain.instant import Instant
+from commandpost.northbound.admin_records import format_instant
+
+ENTRIES_MAX: Final = 1_000  # of one answer: 0.4 MB
+ENTRIES_DEFAULT: Final = 100
+_TOLD: Final = ("name", "kind", "overlap_s", "imei", "device", "command_id", "subscription_id", "failure_id", "url")
+"""The parameters that say what a call is about; a key or a token is none of them."""
+
+
+class ListAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`audit.list`: without a product, of all, and of what no product is known for."""
+
+    product_id: str | None = None
+    before: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}$")] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=ENTRIES_MAX)] = ENTRIES_DEFAULT
+
+
+def entry_to_json(stored: StoredAuditEntry) -> dict[str, object]:
+    """Give an entry as JSON."""
+    entry = stored.entry
+    return {
+        "number": str(stored.number),
+        "at": format_instant(entry.at),
+        "product_id": None if entry.product_id is None else str(entry.product_id),
+        "actor": entry.actor.value,
+        "key_title": entry.key_title,
+        "action": entry.action,
+        "target": entry.target,
+        "remote": entry.remote,
+        "result": entry.result,
+        "times": entry.times,
+    }
+
+
+def operators_entry(name: str, parameters: Mapping[str, object], result: str, at: Instant) -> AuditEntry:
+    """Give what is kept of a call through the data directory's own door."""
+    product = parameters.get("product_id")
+    is_number = isinstance(product, str) and len(product) <= 18 and product.isascii() and product.isdigit()
+    named = ", ".join(f"{each} {parameters[each]}" for each in _TOLD if parameters.get(each) is not None)
+    return AuditEntry(
+        at=at,
+        product_id=ProductId(int(str(product))) if is_number else None,
+        actor=Actor.OPERATOR,
+        action=cut(name, ACTION_CHARACTERS_MAX),
+        target=cut(named, TARGET_CHARACTERS_MAX),
+        remote="",
+        result=cut(result, RESULT_CHARACTERS_MAX),
+    )

@@ -1,0 +1,184 @@
+"""Connections: who is connected over MQTT or EDP, and what becomes of a connection.
+
+A login is on disk before its reply: the session row's epoch fences whatever an earlier connection still does. The
+newest login wins, so that a half-open socket never locks its device out (southbound reference 5.1, 6.8).
+
+Here: the life of a connection. Not here: who may log in (logins), what is sent (payload_dispatcher), sockets.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from commandpost.domain.command import Transport
+from commandpost.domain.connection import Connection
+from commandpost.domain.device import Device
+from commandpost.domain.errors import CommandpostError
+from commandpost.domain.ids import DeviceId, StartId
+from commandpost.domain.instant import MINUTE_MS, Instant
+from commandpost.domain.payload_facts import EndConnection, EndStaleConnections, NoteHeard, StartConnection
+from commandpost.domain.payload_ports import PayloadChannel
+from commandpost.domain.ports import Clock, EventSink, Scheduler, StoreWriter
+from commandpost.domain.session import Remote
+from commandpost.services.payload_dispatcher import PayloadDispatcher
+from commandpost.services.write_behind import WriteBehind
+
+STALE_SLICE: Final = 200  # connections of a run before, ended in one transaction
+NO_RUN: Final = StartId(0)  # no run has it: every connection is another run's
+HEARD_EVERY_MS: Final = 5 * MINUTE_MS  # how fine `last_ct` is on disk while a connection lasts
+BEHIND_MAX: Final = 20_000  # facts kept while the writer is overloaded
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    connection: Connection
+    channel: PayloadChannel
+    last_heard_at: Instant
+    noted_at: Instant
+
+
+class Connections:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        writer: StoreWriter,
+        dispatcher: PayloadDispatcher,
+        clock: Clock,
+        scheduler: Scheduler,
+        start_id: StartId,
+        events: EventSink,
+    ) -> None:
+        self._writer = writer
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._start_id = start_id
+        self._events = events
+        self._behind = WriteBehind(writer=writer, scheduler=scheduler, events=events, kept_max=BEHIND_MAX)
+        self._open: dict[DeviceId, _Open] = {}
+        self._is_stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # --- the life of a connection -------------------------------------------------------------------------------
+
+    async def open(
+        self, device: Device, transport: Transport, channel: PayloadChannel, *, remote: Remote, keepalive_s: int
+    ) -> Connection | None:
+        """Let a device in whose login was right; committed when this returns. An earlier connection is taken over.
+
+        Returns:
+            None: the device was deleted meanwhile, a later login has overtaken this one, or the server stops.
+        Raises:
+            PortError: it could not be written; the device is as it was.
+        """
+        now = self._clock.wall_ms()
+        connection = Connection(
+            device_id=device.id,
+            product_id=device.product_id,
+            transport=transport,
+            start_id=self._start_id,
+            remote=remote,
+            keepalive_s=keepalive_s,
+            connected_at=now,
+        )
+        epoch = await self._writer.perform(StartConnection(connection=connection))
+        if epoch is None or self._is_stopping:
+            return None
+        former = self._open.get(device.id)
+        if former is not None and former.connection.epoch > epoch:
+            return None
+        connection = replace(connection, epoch=epoch)
+        self._open[device.id] = _Open(connection, channel, last_heard_at=now, noted_at=now)
+        if former is not None:
+            self._dispatcher.disconnected(former.connection)
+            former.channel.take_over()
+        return connection
+
+    def begin(self, connection: Connection) -> None:
+        """The login's reply has left: payloads may follow."""
+        found = self._find(connection)
+        if found is not None:
+            self._dispatcher.connected(connection, found.channel)
+
+    def heard(self, connection: Connection) -> None:
+        """The device was heard; kept in memory, and now and then written behind."""
+        found = self._find(connection)
+        if found is None:
+            return
+        now = found.last_heard_at = self._clock.wall_ms()
+        if now - found.noted_at >= HEARD_EVERY_MS:
+            found.noted_at = now
+            self._behind.write(NoteHeard(device_id=connection.device_id, epoch=connection.epoch, last_heard_at=now))
+
+    def close(self, connection: Connection) -> None:
+        """A connection is gone: the device is offline, unless another one has taken its place."""
+        found = self._find(connection)
+        if found is None or self._is_stopping:
+            return
+        del self._open[connection.device_id]
+        self._dispatcher.disconnected(connection)
+        fact = EndConnection(
+            device_id=connection.device_id,
+            epoch=connection.epoch,
+            at=self._clock.wall_ms(),
+            last_heard_at=found.last_heard_at,
+        )
+        try:
+            self._writer.submit(fact, None, self._not_ended)
+        except CommandpostError as error:
+            self._not_ended(error)
+
+    def _not_ended(self, error: CommandpostError) -> None:
+        # Its row stays online until the device's next login, or the next start of the server.
+        self._events.emit("connection_end_not_written", error=error.code)
+
+    # --- looking up ---------------------------------------------------------------------------------------------
+
+    def find(self, device_id: DeviceId) -> Connection | None:
+        """Give a device's connection."""
+        found = self._open.get(device_id)
+        return None if found is None else found.connection
+
+    def last_heard_at(self, device_id: DeviceId) -> Instant | None:
+        """Give when a connected device was last heard."""
+        found = self._open.get(device_id)
+        return None if found is None else found.last_heard_at
+
+    def forget_device(self, device_id: DeviceId) -> None:
+        """The device was deleted: its connection ends."""
+        found = self._open.pop(device_id, None)
+        if found is not None:
+            self._dispatcher.disconnected(found.connection)
+            found.channel.remove()
+
+    def _find(self, connection: Connection) -> _Open | None:
+        found = self._open.get(connection.device_id)
+        return found if found is not None and found.connection.epoch == connection.epoch else None
+
+    # --- start and stop -----------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """End the connections of runs before: with their run they ended (P9)."""
+        ended = 0
+        while (count := await self._end_slice(self._start_id)) > 0:
+            ended += count
+        self._events.emit("connections_recovered", ended=ended)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nobody in any more, close what is open, and put on disk that all are offline, within a time.
+
+        What does not fit into the time is done by the next start.
+        """
+        self._is_stopping = True
+        deadline = self._clock.monotonic() + timeout_s
+        for found in self._open.values():
+            found.channel.remove()
+        self._open.clear()
+        while self._clock.monotonic() < deadline and await self._end_slice(NO_RUN) == STALE_SLICE:
+            pass
+
+    async def _end_slice(self, start_id: StartId) -> int:
+        fact = EndStaleConnections(start_id=start_id, at=self._clock.wall_ms(), limit=STALE_SLICE)
+        return await self._writer.perform(fact)

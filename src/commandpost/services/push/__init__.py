@@ -1,0 +1,1 @@
+"""HTTP push to the user's servers: who is told (subscriptions), and the telling (deliveries)."""

@@ -1,0 +1,1 @@
+"""EDP devices over TCP: connections, and how payloads reach them."""

@@ -1,0 +1,339 @@
+"""One EDP connection: the engine's events become logins, datapoints, replies and pushes; payloads become messages.
+
+It is the PayloadChannel of its device. Here: what an event leads to. Not here: bytes (protocols/edp), the stream
+(stream_peer). Source: southbound reference 6.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from commandpost.domain.command import Transport
+from commandpost.domain.connection import Connection
+from commandpost.domain.errors import CommandpostError
+from commandpost.domain.ids import DEVICE_ID_MAX, AttemptId, DeviceId, format_command_id, parse_command_id
+from commandpost.domain.payload_ports import PayloadTransmission
+from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
+from commandpost.protocols.data_report import DataReport, encode_save_body
+from commandpost.protocols.edp.close_codes import CloseCode, LoginCode
+from commandpost.protocols.edp.connection import EdpServerConnection
+from commandpost.protocols.edp.events import (
+    CommandAnswered,
+    ConnectionClosed,
+    DataPushed,
+    DataRefused,
+    DataSaved,
+    EncryptionRequested,
+    LoginRequested,
+    SaveHandle,
+    UpdateAsked,
+)
+from commandpost.protocols.edp.limits import EdpLimits
+from commandpost.protocols.errors import EncodeError
+from commandpost.services.connections import Connections
+from commandpost.services.logins import LoginRefusal, Logins
+from commandpost.services.payload_dispatcher import PayloadDispatcher
+from commandpost.services.payloads import PUSH_DATA
+from commandpost.southbound.remote import encode_remote
+from commandpost.southbound.reported_data import ReportedData, Stored
+from commandpost.southbound.stream_peer import MemoryBudget, StreamPeer
+from commandpost.southbound.stream_server import StreamRegistry
+
+KEEPALIVE_MAX_S: Final = 65_535  # the field has 16 bits
+AES_KEY_BYTES: Final = 16
+FORM_BY_KEY: Final = 1
+BEGIN_AFTER_S: Final = 0.1  # southbound reference 5.2: payloads follow a login after a moment, or its first message
+REPLIES_OPEN_MAX: Final = 64  # of one connection, on their way to the disk; four windows of commands
+_DEVICE_ID_DIGITS_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdpHouse:
+    """What every EDP connection stands on."""
+
+    clock: Clock
+    scheduler: Scheduler
+    events: EventSink
+    logins: Logins
+    connections: Connections
+    dispatcher: PayloadDispatcher
+    data: ReportedData
+    peers: "EdpPeers"
+    registry: StreamRegistry
+    budget: MemoryBudget
+    limits: EdpLimits
+    random_bytes: Callable[[int], bytes]
+    takes_over: bool = True
+    """Whether a new login of a connected device wins; else it is refused (southbound reference 6.8)."""
+
+
+class EdpPeers:
+    """Logged-in connections by device: where pushes from device to device find their way."""
+
+    def __init__(self) -> None:
+        self._by_device: dict[DeviceId, EdpPeer] = {}
+
+    def add(self, device_id: DeviceId, peer: "EdpPeer") -> None:
+        """A device has logged in."""
+        self._by_device[device_id] = peer
+
+    def remove(self, device_id: DeviceId, peer: "EdpPeer") -> None:
+        """A connection is gone."""
+        if self._by_device.get(device_id) is peer:
+            del self._by_device[device_id]
+
+    def find(self, text: str, sender: Connection) -> "EdpPeer | None":
+        """Give the connection of another device of the sender's product (P12)."""
+        if not (0 < len(text) <= _DEVICE_ID_DIGITS_MAX and text.isascii() and text.isdigit()):
+            return None
+        number = int(text)
+        peer = self._by_device.get(DeviceId(number)) if 1 <= number <= DEVICE_ID_MAX else None
+        if peer is None or peer.connection is None or peer.connection.product_id != sender.product_id:
+            return None
+        return peer
+
+
+class EdpPeer(StreamPeer):
+    """See the module."""
+
+    __slots__ = ("_begin_timer", "_house", "_login", "_replies_open", "connection", "engine")
+
+    engine: EdpServerConnection
+
+    def __init__(self, house: EdpHouse) -> None:
+        super().__init__(clock=house.clock, scheduler=house.scheduler, budget=house.budget, events=house.events)
+        self._house = house
+        self.engine = EdpServerConnection(limits=house.limits, now=house.clock.monotonic())
+        self.connection: Connection | None = None
+        self._login: asyncio.Task[None] | None = None
+        self._begin_timer: Timer | None = None
+        self._replies_open = 0
+
+    # --- the stream ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection in, if there is room."""
+        super().connection_made(transport)
+        if not self._house.registry.opened(self):
+            self.abort()
+
+    def take_output(self) -> bytes:
+        """Give what the engine wants written."""
+        return self.engine.bytes_to_send()
+
+    def end_engine(self) -> None:
+        """Tell the engine that the stream has ended."""
+        self.engine.receive_end()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether replies wait for the disk, as many as may."""
+        return self._replies_open >= REPLIES_OPEN_MAX
+
+    def connection_over(self) -> None:
+        """The stream has ended."""
+        self._house.registry.closed(self)
+        # A login that is being written is let go on: it finds the stream closed, and takes back what it wrote.
+        if self._begin_timer is not None:
+            self._begin_timer.cancel()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self._house.peers.remove(connection.device_id, self)
+            self._house.connections.close(connection)
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def handle_events(self) -> None:
+        """Take every event of the engine."""
+        engine = self.engine
+        while (event := engine.next_event()) is not None:
+            match event:
+                case DataSaved(handle=handle, report=report, device_id=forward_to):
+                    self._on_saved(handle, report, forward_to)
+                case CommandAnswered(command_id=command_id, payload=payload):
+                    self._on_answered(command_id, payload)
+                case LoginRequested():
+                    self._login = asyncio.get_running_loop().create_task(self._log_in(event))
+                case DataPushed(device_id=device_id, payload=payload):
+                    self._on_pushed(device_id, payload)
+                case DataRefused(reason=reason):
+                    self.events.emit("report_refused", device_id=self._device_id, reason=reason[:200])
+                case EncryptionRequested():
+                    engine.start_encryption(self._house.random_bytes(AES_KEY_BYTES))
+                case UpdateAsked():
+                    pass  # the engine has answered
+                case ConnectionClosed(reason=reason, code=code, detail=detail):
+                    self._on_closed(reason.value, code, detail)
+
+    def heard(self) -> None:
+        """Note that the device is there; its first message after the login lets its payloads follow."""
+        if self.connection is not None:
+            self._house.connections.heard(self.connection)
+            if self._begin_timer is not None:
+                self._begin()
+
+    @property
+    def _device_id(self) -> DeviceId | None:
+        return None if self.connection is None else self.connection.device_id
+
+    def _on_closed(self, reason: str, code: int | None, detail: str) -> None:
+        self.events.emit("edp_closed", device_id=self._device_id, reason=reason, code=code, detail=detail[:200])
+        self.close()
+
+    # --- login --------------------------------------------------------------------------------------------------
+
+    async def _log_in(self, request: LoginRequested) -> None:
+        try:
+            code = await self._decide(request)
+        except CommandpostError as error:
+            self.events.emit("edp_login_failed", error=error.code)
+            code = LoginCode.SERVER_FAILURE
+        except Exception as error:  # the top of a task
+            self.events.emit("edp_login_failed", error=repr(error))
+            code = LoginCode.SERVER_FAILURE
+        self._login = None
+        if not self.is_open:
+            return
+        if code is LoginCode.ACCEPTED:
+            self.engine.accept(now=self.now())
+            self.flush()
+            self._begin_timer = self._house.scheduler.call_later(BEGIN_AFTER_S, self._begin)
+        else:
+            self.events.emit("edp_login_refused", code=int(code))
+            self.engine.refuse(code)
+        self.pump()
+
+    async def _decide(self, request: LoginRequested) -> LoginCode:
+        house = self._house
+        if request.form == FORM_BY_KEY:
+            found = await house.logins.by_key(
+                Transport.EDP, device_id=request.device_id, key=request.auth, remote=self.peer_host()
+            )
+            refusal = LoginCode.DEVICE_AUTH_FAILED
+        else:
+            product_id = request.product_id or ""
+            found = await house.logins.by_auth_info(
+                Transport.EDP, product_id=product_id, auth_info=request.auth, remote=self.peer_host()
+            )
+            refusal = LoginCode.PRODUCT_AUTH_FAILED
+        if isinstance(found, LoginRefusal):
+            return refusal
+        if not house.takes_over and house.connections.find(found.id) is not None:
+            return LoginCode.REPEATED_CONNECT
+        address = self.peer_address()
+        if address is None:
+            return LoginCode.SERVER_FAILURE
+        connection = await house.connections.open(
+            found,
+            Transport.EDP,
+            self,
+            remote=encode_remote(address),
+            keepalive_s=min(request.keepalive_s, KEEPALIVE_MAX_S),
+        )
+        if connection is None:
+            return LoginCode.SERVER_FAILURE
+        if not self.is_open:  # it left while its login was being written
+            house.connections.close(connection)
+            return LoginCode.SERVER_FAILURE
+        self.connection = connection
+        house.registry.proven(self)
+        house.peers.add(connection.device_id, self)
+        return LoginCode.ACCEPTED
+
+    def _begin(self) -> None:
+        timer, self._begin_timer = self._begin_timer, None
+        if timer is not None:
+            timer.cancel()
+        if self.connection is not None:
+            self._house.connections.begin(self.connection)
+
+    # --- data ---------------------------------------------------------------------------------------------------
+
+    def _on_saved(self, handle: SaveHandle, report: DataReport, forward_to: str | None) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        self._house.data.take(connection, report, partial(self._saved, handle))
+        target = None if forward_to is None else self._house.peers.find(forward_to, connection)
+        if target is not None and target is not self:
+            target.forward(connection.device_id, report)
+
+    def _saved(self, handle: SaveHandle, stored: Stored) -> None:
+        self.engine.acknowledge(handle, is_saved=stored is Stored.YES)
+        self.pump()
+
+    def forward(self, source: DeviceId, report: DataReport) -> None:
+        """Hand another device's report to this one."""
+        self._send(partial(self.engine.save_data, str(source), encode_save_body(report)))
+
+    def _on_pushed(self, device_id: str, payload: bytes) -> None:
+        connection = self.connection
+        target = None if connection is None else self._house.peers.find(device_id, connection)
+        if connection is None or target is None:
+            # An empty id means the device's own route, and no route can be set here (southbound reference 6.7).
+            self.events.emit("edp_push_without_target", device_id=self._device_id)
+            return
+        target.push(connection.device_id, payload)
+
+    def push(self, source: DeviceId, payload: bytes) -> None:
+        """Hand another device's bytes to this one."""
+        self._send(partial(self.engine.push_data, str(source), payload))
+
+    def _send(self, send: Callable[[], object]) -> None:
+        try:
+            send()
+        except EncodeError as error:
+            self.events.emit("edp_not_encodable", device_id=self._device_id, reason=str(error)[:200])
+        self.pump()
+
+    # --- payloads -----------------------------------------------------------------------------------------------
+
+    def _on_answered(self, text: str, payload: bytes) -> None:
+        connection = self.connection
+        command_id = parse_command_id(text)
+        if connection is not None and command_id is not None:
+            self._replies_open += 1
+            self._house.dispatcher.reply(connection.device_id, command_id, payload, self._replied)
+
+    def _replied(self, _is_kept: bool) -> None:
+        self._replies_open -= 1
+        self.pump()
+
+    def transmit(self, transmission: PayloadTransmission) -> bool:
+        """Write a CMD_REQ, or a PUSH_DATA for kind 1 (northbound reference 6.1)."""
+        connection = self.connection
+        if connection is None or not self.is_open:
+            return True  # the end of the connection is the word on it
+        payload = transmission.payload
+        try:
+            if payload.kind == PUSH_DATA:
+                self.engine.push_data("", payload.payload)
+            else:
+                self.engine.send_command(format_command_id(transmission.command_id), payload.payload)
+        except EncodeError as error:
+            self.events.emit("edp_not_encodable", device_id=connection.device_id, reason=str(error)[:200])
+            return False
+        self.flush()
+        self.when_written(partial(self._written, connection, transmission.attempt_id))
+        self.pump()
+        return True
+
+    def _written(self, connection: Connection, attempt_id: AttemptId) -> None:
+        self._house.dispatcher.payload_confirmed(connection, attempt_id)
+
+    def take_over(self) -> None:
+        """The device has logged in elsewhere."""
+        self._leave(CloseCode.LOGGED_IN_ELSEWHERE)
+
+    def remove(self) -> None:
+        """The device is gone, or the server stops."""
+        self._leave(CloseCode.SERVER_UNAVAILABLE)
+
+    def _leave(self, code: CloseCode) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self._house.peers.remove(connection.device_id, self)
+        self.engine.close(code)
+        self.pump()

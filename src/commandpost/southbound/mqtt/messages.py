@@ -1,0 +1,94 @@
+"""Topic messages as the engine has them and as the house keeps them, and back.
+
+Source: OASIS MQTT 5.0 section 3.3.2.3: which properties a server passes on unaltered.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from commandpost.domain.ids import AttemptId
+from commandpost.domain.instant import SECOND_MS, Instant, after
+from commandpost.domain.topic import TopicMessage, TopicSubscription
+from commandpost.protocols.mqtt.packet_types import PacketType
+from commandpost.protocols.mqtt.packets import SubscriptionOptions
+from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties, decode_properties, encode_properties
+from commandpost.protocols.mqtt.wire import Cursor
+
+_QOS_MASK: Final = 0b11
+_NO_LOCAL: Final = 0b100
+_RETAIN_AS_PUBLISHED: Final = 0b1000
+_RETAIN_HANDLING_SHIFT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedTag:
+    """Marks a message that lies on disk until its device has acknowledged it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptTag:
+    """Marks a `/cmds` payload on its way."""
+
+    attempt_id: AttemptId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribed:
+    """How one device has subscribed one filter."""
+
+    options: SubscriptionOptions
+    identifier: int | None = None
+
+
+def to_topic_message(
+    *, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties, now: Instant
+) -> TopicMessage:
+    """Give a message as it is kept: the properties that are passed on, and when it is no longer wanted."""
+    expiry_s = properties.message_expiry_s
+    return TopicMessage(
+        topic=topic,
+        payload=payload,
+        qos=qos,
+        is_retained=retain,
+        properties=b"" if properties is NO_PROPERTIES else encode_properties(_passed_on(properties)),
+        expires_at=None if expiry_s is None else after(now, duration_ms=expiry_s * SECOND_MS),
+    )
+
+
+def from_kept_properties(raw: bytes, identifiers: tuple[int, ...]) -> Properties:
+    """Give the properties of a message for one subscriber."""
+    properties = decode_properties(Cursor(raw), PacketType.PUBLISH) if len(raw) > 1 else NO_PROPERTIES
+    return replace(properties, subscription_identifiers=identifiers) if identifiers else properties
+
+
+def _passed_on(properties: Properties) -> Properties:
+    return Properties(
+        payload_format_indicator=properties.payload_format_indicator,
+        content_type=properties.content_type,
+        response_topic=properties.response_topic,
+        correlation_data=properties.correlation_data,
+        user_properties=properties.user_properties,
+    )
+
+
+def to_kept(topic_filter: str, subscribed: Subscribed) -> TopicSubscription:
+    """Give a subscription as it is kept: the options byte of MQTT 5.0 section 3.8.3.1."""
+    options = subscribed.options
+    byte = options.qos | options.retain_handling << _RETAIN_HANDLING_SHIFT
+    byte |= _NO_LOCAL if options.no_local else 0
+    byte |= _RETAIN_AS_PUBLISHED if options.retain_as_published else 0
+    return TopicSubscription(topic_filter=topic_filter, options=byte, identifier=subscribed.identifier)
+
+
+def from_kept(subscription: TopicSubscription) -> Subscribed:
+    """Read a subscription that was kept."""
+    byte = subscription.options
+    options = SubscriptionOptions(
+        qos=byte & _QOS_MASK,
+        no_local=bool(byte & _NO_LOCAL),
+        retain_as_published=bool(byte & _RETAIN_AS_PUBLISHED),
+        retain_handling=byte >> _RETAIN_HANDLING_SHIFT,
+    )
+    return Subscribed(options=options, identifier=subscription.identifier)

@@ -1,0 +1,325 @@
+"""One MQTT connection: the engine's events become logins, datapoints, replies and topic messages; payloads become
+PUBLISHes to `$creq/{uuid}`, which a device gets without having subscribed.
+
+It is the PayloadChannel and the TopicLink of its device. Here: what an event leads to. Not here: packets
+(protocols/mqtt), the stream (stream_peer), where a topic message goes (broker). Source: southbound reference 5.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from commandpost.domain.connection import Connection
+from commandpost.domain.ids import AttemptId, format_command_id, parse_command_id
+from commandpost.domain.instant import SECOND_MS, Instant
+from commandpost.domain.payload_ports import PayloadTransmission
+from commandpost.protocols.data_report import decode_dp
+from commandpost.protocols.errors import DecodeError
+from commandpost.protocols.mqtt.connection import ConnectionState
+from commandpost.protocols.mqtt.events import (
+    ConnectionClosed,
+    ConnectRequested,
+    MessageDelivered,
+    MessageExpired,
+    MessageRefused,
+    MessageSent,
+    PublishHandle,
+    PublishReceived,
+    SubscribeReceived,
+    UnsubscribeReceived,
+)
+from commandpost.protocols.mqtt.packet_types import Version
+from commandpost.protocols.mqtt.packets import SubscriptionEntry
+from commandpost.protocols.mqtt.reason_codes import ReasonCode
+from commandpost.protocols.mqtt.session import OutboundMessage
+from commandpost.southbound.mqtt.device_topics import DeviceTopics
+from commandpost.southbound.mqtt.entrance import MqttEntrance, MqttHouse
+from commandpost.southbound.mqtt.messages import AttemptTag, QueuedTag, Subscribed, to_topic_message
+from commandpost.southbound.reported_data import Stored
+
+COMMAND_PREFIX: Final = "$creq/"
+REPLY_PREFIX: Final = "$crsp/"
+DATA_TOPIC: Final = "$dp"
+OPEN_BYTES_MAX: Final = 1_048_576  # of QoS 0 on their way to the disk: as many as MqttLimits lets wait of QoS 1 and 2
+MESSAGE_BYTES: Final = 1_024  # what a message costs beside its payload: its task, its fact, its place in the queue
+REFUSED_PUBLISH: Final = ReasonCode.TOPIC_NAME_INVALID
+
+_GRANTED: Final = (ReasonCode.SUCCESS, ReasonCode.GRANTED_QOS_1, ReasonCode.GRANTED_QOS_2)
+
+
+class MqttPeer(MqttEntrance):
+    """See the module."""
+
+    __slots__ = ("_open_bytes", "_unsent")
+
+    def __init__(self, house: MqttHouse) -> None:
+        super().__init__(house)
+        self._open_bytes = 0
+        # Payloads for which the engine's queue had no room; at most a window of them (P4).
+        self._unsent: deque[PayloadTransmission] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether as many messages of QoS 0 are on their way to the disk as may."""
+        return self._open_bytes >= OPEN_BYTES_MAX
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def handle_events(self) -> None:
+        """Take every event of the engine."""
+        engine = self.engine
+        is_heard = False
+        while (event := engine.next_event()) is not None:
+            is_heard = True
+            match event:
+                case PublishReceived():
+                    self._on_publish(event)
+                case MessageDelivered(tag=AttemptTag(attempt_id=attempt_id)):
+                    self._confirm(attempt_id)
+                case MessageSent(tag=AttemptTag(attempt_id=attempt_id)):
+                    self.when_written(partial(self._confirm, attempt_id))
+                case MessageRefused(tag=AttemptTag(attempt_id=attempt_id)):
+                    if self.connection is not None:
+                        self._house.dispatcher.payload_refused(self.connection, attempt_id)
+                case MessageDelivered(tag=tag) | MessageRefused(tag=tag) | MessageExpired(tag=tag):
+                    if isinstance(tag, QueuedTag) and self.topics is not None:
+                        self._house.broker.acknowledged(self.topics, tag.number)
+                case SubscribeReceived():
+                    self._on_subscribe(event)
+                case UnsubscribeReceived():
+                    self._on_unsubscribe(event)
+                case ConnectRequested():
+                    self.log_in(event)
+                case ConnectionClosed():
+                    self._on_closed(event)
+        if is_heard and self.connection is not None:
+            self._send_unsent()
+
+    def heard(self) -> None:
+        """Note that the device is there; its first packet after the login lets its payloads follow."""
+        if self.connection is not None:
+            self._house.connections.heard(self.connection)
+            if self._begin_timer is not None:
+                self._begin()
+
+    def _on_closed(self, closed: ConnectionClosed) -> None:
+        self.events.emit(
+            "mqtt_closed", device_id=self._device_id, reason=closed.reason.value, detail=closed.detail[:200]
+        )
+        topics, self.topics = self.topics, None
+        if topics is not None and self.connection is not None:
+            self._house.broker.detach(self.connection, topics, closed)
+        self.close()
+
+    # --- messages of the device ---------------------------------------------------------------------------------
+
+    def _on_publish(self, event: PublishReceived) -> None:
+        connection = self.connection
+        assert connection is not None, "nothing is read before the login"
+        topic = event.topic
+        if not topic.startswith("$"):
+            message = to_topic_message(
+                topic=topic,
+                payload=event.payload,
+                qos=event.qos,
+                retain=event.retain,
+                properties=event.properties,
+                now=self._house.clock.wall_ms(),
+            )
+            routed = self._once_safe(event)
+            self._house.broker.route(connection.product_id, message, sender=connection.device_id, then=routed)
+        elif topic == DATA_TOPIC:
+            self._on_data(connection, event)
+        elif topic.startswith(REPLY_PREFIX):
+            self._on_reply(connection, event)
+        else:
+            self.events.emit("topic_refused", device_id=connection.device_id, topic=topic[:200])
+            self._refuse(event.handle)
+
+    def _on_data(self, connection: Connection, event: PublishReceived) -> None:
+        try:
+            report = decode_dp(event.payload)
+        except DecodeError as error:
+            # The device stays connected: samples of the vendor send such payloads (southbound reference 5.3).
+            self.events.emit("report_refused", device_id=connection.device_id, reason=str(error)[:200])
+            self._acknowledge(event.handle, True)
+            return
+        self._house.data.take(connection, report, partial(self._stored, self._once_safe(event)))
+
+    @staticmethod
+    def _stored(then: Callable[[bool], object], stored: Stored) -> None:
+        # What can never be stored is acknowledged too: the device would send it for ever.
+        then(stored is not Stored.UNAVAILABLE)
+
+    def _on_reply(self, connection: Connection, event: PublishReceived) -> None:
+        command_id = parse_command_id(event.topic[len(REPLY_PREFIX) :])
+        if command_id is None:
+            self._acknowledge(event.handle, True)  # nobody's: taken and dropped (southbound reference 5.2)
+            return
+        replied = self._once_safe(event)
+        self._house.dispatcher.reply(connection.device_id, command_id, event.payload, replied)
+
+    def _once_safe(self, event: PublishReceived) -> Callable[[bool], object]:
+        """Give what follows once a message is safe, or is not. With QoS 0 there is no acknowledgement that would hold
+        its sender back: what is on its way is counted, and too much of it stops the reading."""
+        if event.handle is not None:
+            return partial(self._acknowledge, event.handle)
+        held_bytes = len(event.payload) + MESSAGE_BYTES
+        self._open_bytes += held_bytes
+        return partial(self._let_go, held_bytes)
+
+    def _let_go(self, held_bytes: int, _is_safe: bool) -> None:
+        self._open_bytes -= held_bytes
+        self.pump()
+
+    def _acknowledge(self, handle: PublishHandle | None, is_safe: bool) -> None:
+        """Acknowledge what is safe. What is not ends the connection: only then does a device send it again."""
+        if handle is not None and not handle.is_acknowledged:
+            if is_safe:
+                self.engine.acknowledge(handle)
+            else:
+                self.engine.acknowledge(handle, ReasonCode.UNSPECIFIED_ERROR)
+                self.engine.disconnect(ReasonCode.SERVER_BUSY)
+        self.pump()
+
+    def _refuse(self, handle: PublishHandle | None) -> None:
+        """Say that a topic is not to be published to: with a reason in MQTT 5; 3.1.1 has none, so it is dropped."""
+        if handle is not None:
+            is_5 = self.engine.version is Version.V5
+            self.engine.acknowledge(handle, REFUSED_PUBLISH if is_5 else ReasonCode.SUCCESS)
+
+    # --- subscriptions ------------------------------------------------------------------------------------------
+
+    def _on_subscribe(self, event: SubscribeReceived) -> None:
+        connection, topics = self.connection, self.topics
+        assert connection is not None
+        if topics is None:
+            return
+        identifiers = event.properties.subscription_identifiers
+        identifier = identifiers[0] if identifiers else None
+        codes = [_code_of(entry) for entry in event.entries]
+        wanted = [
+            (entry.topic_filter, Subscribed(options=entry.options, identifier=identifier))
+            for entry, code in zip(event.entries, codes, strict=True)
+            if not code.is_failure and not _is_command_filter(entry.topic_filter)
+        ]
+        granted = [entry.topic_filter for entry, code in zip(event.entries, codes, strict=True) if not code.is_failure]
+        fresh = topics.count_fresh(granted)
+        if fresh > self._house.limits.subscriptions_max - topics.subscriptions_held:
+            self.engine.grant(event.packet_id, [ReasonCode.QUOTA_EXCEEDED] * len(codes))
+        elif not wanted:
+            self.engine.grant(event.packet_id, codes)
+        else:
+            topics.subscribing += fresh
+            subscribed = partial(self._subscribed, topics, event.packet_id, tuple(codes), fresh)
+            self._house.broker.subscribe(connection, topics, wanted, subscribed)
+
+    def _subscribed(
+        self, topics: DeviceTopics, packet_id: int, codes: tuple[ReasonCode, ...], fresh: int, is_kept: bool
+    ) -> None:
+        topics.subscribing -= fresh
+        if self.engine.state is ConnectionState.OPEN:
+            refused = [ReasonCode.UNSPECIFIED_ERROR] * len(codes)
+            self.engine.grant(packet_id, codes if is_kept else refused)
+            self.flush()  # before the retained messages that follow
+        self.pump()
+
+    def _on_unsubscribe(self, event: UnsubscribeReceived) -> None:
+        connection, topics = self.connection, self.topics
+        assert connection is not None
+        if topics is not None:
+            self._house.broker.unsubscribe(
+                connection,
+                topics,
+                event.topic_filters,
+                partial(self._unsubscribed, event.packet_id, event.topic_filters),
+            )
+
+    def _unsubscribed(self, packet_id: int, filters: tuple[str, ...], existed: "list[bool] | None") -> None:
+        if self.engine.state is ConnectionState.OPEN:
+            if existed is None:
+                codes = [ReasonCode.UNSPECIFIED_ERROR] * len(filters)
+            else:
+                codes = [ReasonCode.SUCCESS if each else ReasonCode.NO_SUBSCRIPTION_EXISTED for each in existed]
+            self.engine.confirm_unsubscribe(packet_id, codes)
+        self.pump()
+
+    # --- TopicLink ----------------------------------------------------------------------------------------------
+
+    def send_message(self, message: OutboundMessage) -> bool:
+        """Send a topic message, or let it wait; False: there is no room."""
+        is_taken = self.engine.publish(message, now=self.now())
+        self.pump()
+        return is_taken
+
+    def monotonic_of(self, expires_at: Instant) -> float:
+        """Give a wall time on the engine's clock."""
+        return self.now() + (expires_at - self._house.clock.wall_ms()) / SECOND_MS
+
+    def read_more(self, topics: DeviceTopics) -> None:
+        """Have the next page of waiting messages read."""
+        self._house.broker.read_more(topics)
+
+    # --- PayloadChannel -----------------------------------------------------------------------------------------
+
+    def transmit(self, transmission: PayloadTransmission) -> bool:
+        """Publish a payload to `$creq/{uuid}`."""
+        if self.connection is None or self.engine.state is not ConnectionState.OPEN:
+            return True  # the end of the connection is the word on it
+        if self._unsent or not self._publish(transmission):
+            if self._unsent is None:
+                self._unsent = deque()
+            self._unsent.append(transmission)
+        self.pump()
+        return True
+
+    def _publish(self, transmission: PayloadTransmission) -> bool:
+        payload = transmission.payload
+        message = OutboundMessage(
+            topic=COMMAND_PREFIX + format_command_id(transmission.command_id),
+            payload=payload.payload,
+            qos=payload.qos,
+            tag=AttemptTag(transmission.attempt_id),
+            survives=False,  # the dispatcher sends it again, not the session
+        )
+        return self.engine.publish(message, now=self.now())
+
+    def _send_unsent(self) -> None:
+        while self._unsent:
+            if not self._publish(self._unsent[0]):
+                return
+            self._unsent.popleft()
+        self._unsent = None
+
+    def _confirm(self, attempt_id: AttemptId) -> None:
+        if self.connection is not None:
+            self._house.dispatcher.payload_confirmed(self.connection, attempt_id)
+
+    def take_over(self) -> None:
+        """The device has logged in elsewhere."""
+        self._leave(ReasonCode.SESSION_TAKEN_OVER)
+
+    def remove(self) -> None:
+        """The device is gone, or the server stops."""
+        self._leave(ReasonCode.SERVER_SHUTTING_DOWN)
+
+    def _leave(self, reason: ReasonCode) -> None:
+        self.engine.disconnect(reason)
+        self.pump()
+        self.connection = None
+
+
+def _is_command_filter(topic_filter: str) -> bool:
+    """Whether a filter only names what a device gets without subscribing: `$creq/#`, `$creq/+`, `$creq/{uuid}`."""
+    return topic_filter.startswith(COMMAND_PREFIX)
+
+
+def _code_of(entry: SubscriptionEntry) -> ReasonCode:
+    """Give what a filter is answered. Public samples subscribe `$creq/#` first: granted, and never delivered twice."""
+    topic_filter = entry.topic_filter
+    if topic_filter.startswith("$share/"):
+        return ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+    if topic_filter.startswith("$") and not _is_command_filter(topic_filter):
+        return ReasonCode.NOT_AUTHORIZED
+    return _GRANTED[entry.options.qos]

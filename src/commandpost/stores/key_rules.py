@@ -1,0 +1,28 @@
+"""Rules about device-level keys that every store applies."""
+
+from dataclasses import replace
+
+from commandpost.domain.device import Device
+from commandpost.domain.device_key import DeviceKey, KeyResource
+from commandpost.domain.ids import DeviceId
+
+
+def mentioned_devices(key: DeviceKey) -> frozenset[DeviceId]:
+    """Give the devices a key names; one that opens every device names none by that."""
+    return frozenset(
+        resource.device_id
+        for permission in key.permissions
+        for resource in permission.resources
+        if resource.device_id is not None
+    )
+
+
+def key_for_registered(key: DeviceKey, device: Device) -> DeviceKey:
+    """Give the key of a device that registered itself: it opens this device where it names nothing."""
+    own = (KeyResource(device_id=device.id),)
+    return replace(
+        key,
+        product_id=device.product_id,
+        registered_device=device.id,
+        permissions=tuple(replace(permission, resources=permission.resources or own) for permission in key.permissions),
+    )

@@ -1,0 +1,289 @@
+"""How large and how slow the head of a request may be, and how many connections there are: on real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from commandpost.northbound.http_protocol import BUSY_CONNECTIONS_MAX, BoundedHttpProtocol, HttpDoor, HttpLimits
+from tests.event_loop import on_event_loop
+
+Message = MutableMapping[str, Any]  # Any: ASGI's own
+PATIENCE_S = 10.0
+REQUEST = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def answer_ok(_scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
+    """An application that reads a body and says ok."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+class Visitor:
+    """A connection whose every byte a test says."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, content: bytes) -> None:
+        self.writer.write(content)
+
+    async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            status_line, *lines = head.split(b"\r\n")[:-2]
+            headers = dict(line.lower().split(b": ", 1) for line in lines)
+            body = await self.reader.readexactly(int(headers[b"content-length"]))
+        return int(status_line.split()[1]), headers, body
+
+    async def refusal(self) -> tuple[int, int]:
+        """The status and the errno of an answer that closes the connection."""
+        status, headers, body = await self.answer()
+        assert headers[b"connection"] == b"close"
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        return status, msgspec.json.decode(body)["errno"]
+
+    async def is_closed(self) -> bool:
+        async with asyncio.timeout(PATIENCE_S):
+            try:
+                return await self.reader.read(1) == b""
+            except ConnectionResetError:
+                return True
+
+
+@asynccontextmanager
+async def door(**limits: Any) -> AsyncIterator[Callable[[], Awaitable[Visitor]]]:  # Any: fields by keyword
+    """A server with these limits; gives what opens a connection."""
+    config = uvicorn.Config(app=answer_ok, http="httptools", lifespan="off", log_config=None, access_log=False)
+    config.load()
+    state, shared = ServerState(), HttpDoor(limits=HttpLimits(**limits))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: BoundedHttpProtocol(door=shared, config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    visitors: list[Visitor] = []
+
+    async def visit() -> Visitor:
+        visitors.append(Visitor(*await asyncio.open_connection(*server.sockets[0].getsockname())))
+        return visitors[-1]
+
+    try:
+        yield visit
+    finally:
+        for visitor in visitors:
+            visitor.writer.transport.abort()
+        server.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /x HTTP/1.1\r\nx: " + b"a" * 40_000,
+        b"GET /x HTTP/1.1\r\nx: " + b"a" * 33_000 + b"\r\n\r\n",
+        b"GET /x HTTP/1.1\r\n" + b"x" * 200_000,
+        b"GET /" + b"x" * 200_000,
+        b"GET /" + b"x" * 33_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /x HTTP/1.1\r\n" + b"x-1: " + b"a" * 20_000 + b"\r\nx-2: " + b"a" * 20_000 + b"\r\n\r\n",
+        b"GET /x HTTP/1.1\r\n" + b"x: a\r\n" * 101 + b"\r\n",
+    ],
+    ids=["endless value", "long value", "endless name", "endless path", "long path", "in sum", "many headers"],
+)
+@on_event_loop
+async def test_header_flood_is_refused_with_431(head: bytes) -> None:
+    """At most 32 KiB and 100 headers; the sender gets to see why, and is not listened to any more."""
+    async with door() as visit:
+        visitor = await visit()
+
+        visitor.send(head)
+
+        assert await visitor.refusal() == (431, 5)
+        assert await visitor.is_closed()
+
+
+@on_event_loop
+async def test_header_flood_that_goes_on_is_cut_off() -> None:
+    """Whoever sends 64 MB of header gets rid of a few: what is held for him is bounded."""
+    async with door() as visit:
+        visitor = await visit()
+        visitor.send(b"GET /x HTTP/1.1\r\nx: ")
+        sent = 0
+        with pytest.raises(ConnectionError):
+            while sent < 64_000_000:
+                visitor.send(b"a" * 65_536)
+                await visitor.writer.drain()
+                sent += 65_536
+
+        assert sent < 32_000_000
+
+
+@on_event_loop
+async def test_a_head_at_its_bound_is_served() -> None:
+    """In one piece or in many, and with a large body behind it."""
+    head = b"POST /x HTTP/1.1\r\ncontent-length: 500000\r\nx: " + b"a" * 32_700 + b"\r\n\r\n"
+    async with door() as visit:
+        for size in (1_000_000, 10_000):
+            visitor = await visit()
+            whole = head + b"b" * 500_000
+            for at in range(0, len(whole), size):
+                visitor.send(whole[at : at + size])
+                await visitor.writer.drain()
+
+            assert (await visitor.answer())[0] == 200
+
+
+@on_event_loop
+async def test_slow_head_is_refused_with_408() -> None:
+    """From the first byte on; bytes that drip in buy no time."""
+    async with door(head_s=0.2) as visit:
+        visitor = await visit()
+        visitor.send(b"GET /x HTTP/1.1\r\nx: ")
+
+        async def drip() -> None:
+            while True:
+                visitor.send(b"a")
+                await asyncio.sleep(0.02)
+
+        dripping = asyncio.ensure_future(drip())
+
+        assert await visitor.refusal() == (408, 14)
+        dripping.cancel()
+
+
+@pytest.mark.parametrize("said", [b"", b"\r\n\r\n\r\n"], ids=["nothing", "empty lines"])
+@on_event_loop
+async def test_a_silent_connection_is_closed(said: bytes) -> None:
+    """Without an answer: nothing was asked."""
+    async with door(silence_s=0.1) as visit:
+        visitor = await visit()
+        visitor.send(said)
+
+        assert await visitor.is_closed()
+
+
+@on_event_loop
+async def test_slow_head_of_a_second_request_counts_too() -> None:
+    """Each head has its own time, and the first answer stands."""
+    async with door(head_s=0.1) as visit:
+        visitor = await visit()
+        visitor.send(REQUEST + b"GET /y HT")
+
+        assert (await visitor.answer())[0] == 200
+        assert await visitor.refusal() == (408, 14)
+
+
+@on_event_loop
+async def test_requests_written_ahead_are_answered_in_order_up_to_a_bound() -> None:
+    """Those before the bound are answered, then the connection ends."""
+    async with door(pipelined_max=4) as visit:
+        visitor = await visit()
+        visitor.send(REQUEST * 50)
+
+        answers = [await visitor.answer() for _ in range(5)]
+        assert [status for status, _, _ in answers] == [200] * 5
+        assert await visitor.is_closed()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"1;" + b"e" * 300_000,
+        b"1\r\nx\r\n0\r\nt: " + b"a" * 300_000,
+        b"1\r\nx\r\n0\r\n" + b"t: a\r\n" * 50_000 + b"\r\n",
+    ],
+    ids=["endless extension", "endless trailer", "many trailers"],
+)
+@on_event_loop
+async def test_padding_of_chunks_is_bounded(body: bytes) -> None:
+    """Extensions and trailers are no way around the bound of the head."""
+    async with door() as visit:
+        visitor = await visit()
+
+        visitor.send(b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + body)
+
+        assert (await visitor.refusal())[0] in (400, 431)
+
+
+@on_event_loop
+async def test_many_small_chunks_are_a_body_all_the_same() -> None:
+    """Whoever writes byte by byte is slow, not hostile."""
+    async with door() as visit:
+        visitor = await visit()
+
+        visitor.send(b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
+
+        assert (await visitor.answer())[0] == 200
+
+
+@on_event_loop
+async def test_a_connection_too_many_takes_the_place_of_a_silent_one() -> None:
+    """Idle sockets of nobody keep no application out."""
+    async with door(connections_max=2) as visit:
+        silent, asking = await visit(), await visit()
+        asking.send(REQUEST)
+        assert (await asking.answer())[0] == 200
+
+        third = await visit()
+        third.send(REQUEST)
+
+        assert (await third.answer())[0] == 200
+        assert await silent.is_closed()
+
+
+@on_event_loop
+async def test_a_connection_too_many_is_told_so_in_an_envelope() -> None:
+    """503, and closed; connections that were there stay."""
+    async with door(connections_max=1) as visit:
+        first = await visit()
+        first.send(REQUEST)
+        await first.answer()
+
+        for path, errno in ((b"/nbiot", 7), (b"/devices", 1)):
+            second = await visit()
+            second.send(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await second.refusal() == (503, errno)
+            assert await second.is_closed()
+        first.send(REQUEST)
+        assert (await first.answer())[0] == 200
+
+
+@on_event_loop
+async def test_a_flood_of_connections_leaves_no_more_than_its_bound() -> None:
+    """Those beyond are cut off unheard, and room that comes free is given out."""
+    async with door(connections_max=1) as visit:
+        first = await visit()
+        first.send(REQUEST + b"GET /y")  # in a head: neither silent nor idle
+        await first.answer()
+        flood = [await visit() for _ in range(BUSY_CONNECTIONS_MAX + 20)]
+        for each in flood:
+            each.send(b"GET /y HT")
+        first.send(b" HTTP/1.1\r\n\r\n")
+
+        assert (await first.answer())[0] == 200
+        first.writer.close()
+        for each in flood:
+            each.writer.transport.abort()
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                late = await visit()
+                late.send(REQUEST)
+                if (await late.answer())[0] == 200:
+                    break
+
+
+@on_event_loop
+async def test_bytes_that_are_no_http_are_answered_in_an_envelope() -> None:
+    """400, as everything else that is refused."""
+    async with door() as visit:
+        visitor = await visit()
+
+        visitor.send(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
+
+        assert await visitor.refusal() == (400, 6)

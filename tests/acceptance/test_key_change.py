@@ -1,0 +1,156 @@
+"""Changing the sealing key of a data directory: on disk, with crashes at every step."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commandpost.app import change_key, key_change, open_admin
+from commandpost.cli import sealing
+from commandpost.config import Settings
+from commandpost.domain.errors import StoreUnavailable
+from commandpost.stores.data_directory import DataDirectory
+from commandpost.stores.errors import KeyFileRefused
+from tests.acceptance.processes import clean_environment
+
+KILLED_IN_THE_MIDDLE = """
+import os, signal, sys
+from pathlib import Path
+from commandpost.app import change_key
+from commandpost.config import Settings
+from commandpost.stores.sqlite import resealing
+resealing.SLICE_ROWS_MAX = 1
+plain = resealing.Resealer.run
+def run(self):
+    for number, count in enumerate(plain(self), 1):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield count
+resealing.Resealer.run = run
+change_key(Settings(data_dir=Path(sys.argv[1])))
+"""
+
+
+def ask(settings: Settings, name: str, parameters: Mapping[str, object] | None = None) -> Any:  # Any: JSON
+    async def call() -> object:
+        async with open_admin(settings) as admin:
+            return await admin.call(name, parameters or {})
+
+    return asyncio.run(call())
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A data directory with two products."""
+    found = Settings(data_dir=tmp_path / "data")
+    for name in ("first", "second"):
+        ask(found, "product.create", {"name": name})
+    return found
+
+
+def shown_keys(settings: Settings) -> list[object]:
+    return [ask(settings, "key.show", {"product_id": product}) for product in ("1", "2")]
+
+
+def test_a_change_of_keys_changes_the_file_and_nothing_that_is_shown(settings: Settings) -> None:
+    """The new file is as private as the old one was."""
+    key_file = settings.data_dir / "sealing.key"
+    keys, before = shown_keys(settings), key_file.read_bytes()
+
+    change = change_key(settings)
+
+    assert (change.is_done, change.count.resealed) == (True, 6)
+    assert key_file.read_bytes() != before
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert not key_file.with_name("sealing.key.next").exists()
+    assert shown_keys(settings) == keys
+
+
+def test_kill_9_in_the_middle_is_made_up_for_at_the_next_start(settings: Settings) -> None:
+    """Whoever opens the data directory next finishes it first."""
+    keys = shown_keys(settings)
+    script = [sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(settings.data_dir)]
+    killed = subprocess.run(script, env=clean_environment(), check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert (settings.data_dir / "sealing.key.next").exists()
+
+    assert shown_keys(settings) == keys
+    assert not (settings.data_dir / "sealing.key.next").exists()
+
+
+@pytest.mark.parametrize("step", ["finish_key_change", "open_writer", "replace_key"])
+def test_a_crash_between_two_steps_is_made_up_for(
+    settings: Settings, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first value, before the database is opened, and before the files change places."""
+    keys = shown_keys(settings)
+
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(key_change, "_check", lambda *_: None)
+    monkeypatch.setattr(key_change, step, crash)
+    with pytest.raises(KeyboardInterrupt):
+        change_key(settings)
+    monkeypatch.undo()
+
+    assert shown_keys(settings) == keys
+    assert not (settings.data_dir / "sealing.key.next").exists()
+
+
+def test_beside_a_server_the_change_waits_for_its_next_start(settings: Settings) -> None:
+    """Only the new key is made; asking twice makes no second one."""
+    keys, before = shown_keys(settings), (settings.data_dir / "sealing.key").read_bytes()
+    with DataDirectory(settings.data_dir):
+        assert change_key(settings).is_done is False
+        coming = (settings.data_dir / "sealing.key.next").read_bytes()
+        assert change_key(settings).is_done is False
+        assert (settings.data_dir / "sealing.key.next").read_bytes() == coming
+        assert (settings.data_dir / "sealing.key").read_bytes() == before
+
+    assert shown_keys(settings) == keys
+    assert (settings.data_dir / "sealing.key").read_bytes() == coming
+
+
+def test_a_key_that_is_not_the_right_one_changes_nothing(settings: Settings) -> None:
+    """Else what only the right one opens would be left behind."""
+    key_file = settings.data_dir / "sealing.key"
+    right = key_file.read_bytes()
+    key_file.write_bytes(b"00" * 32)
+
+    with pytest.raises(StoreUnavailable, match="does not open 6 of 6 sealed values"):
+        change_key(settings)
+    assert not (settings.data_dir / "sealing.key.next").exists()
+    key_file.write_bytes(right)
+    assert len(shown_keys(settings)) == 2
+
+
+def test_a_key_from_the_environment_is_not_ours_to_change(tmp_path: Path) -> None:
+    """The refusal says what to do."""
+    with pytest.raises(KeyFileRefused, match="secret_key_file"):
+        change_key(Settings(data_dir=tmp_path, secret_key=bytes(32)))
+
+
+def test_a_key_file_elsewhere_is_changed_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command line, too; the answer is JSON on request."""
+    elsewhere = tmp_path / "keys" / "commandpost.key"
+    elsewhere.parent.mkdir()
+    settings = Settings(data_dir=tmp_path / "data", secret_key_file=elsewhere)
+    ask(settings, "product.create", {"name": "first"})
+    before = elsewhere.read_bytes()
+    monkeypatch.setenv("COMMANDPOST_SECRET_KEY_FILE", str(elsewhere))
+
+    sealing.rotate(data_dir=settings.data_dir, as_json=True)
+
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"done": True, "key_file": str(elsewhere), "resealed": 3, "unreadable": 0}
+    assert elsewhere.read_bytes() != before
+    assert ask(settings, "key.show")["master_key"]

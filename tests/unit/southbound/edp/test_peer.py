@@ -1,0 +1,145 @@
+"""One EDP connection with everything behind it: confirmation, floods, logins that break off.
+
+Source: southbound reference 6.
+"""
+
+from commandpost.domain.command import CommandState
+from commandpost.domain.device import Device
+from commandpost.domain.payload_facts import EndConnection
+from commandpost.protocols.edp.connection import SILENT_MESSAGES_MAX
+from commandpost.southbound.edp.peer import REPLIES_OPEN_MAX, EdpPeer
+from tests.event_loop import on_event_loop
+from tests.unit.southbound.stream_fakes import FakeTransport
+from tests.unit.southbound.stream_house import SECRET, Streams
+
+ACCEPTED = bytes.fromhex("20 02 00 00")
+PING = bytes.fromhex("C0 00")
+
+
+def text(value: str) -> bytes:
+    return len(value).to_bytes(2, "big") + value.encode()
+
+
+def login(device: Device, secret: str = SECRET) -> bytes:
+    body = text("EDP") + bytes.fromhex("01 C0 01 2C 00 00") + text(str(device.product_id)) + text(secret)
+    return bytes((0x10, len(body))) + body
+
+
+async def logged_in(streams: Streams, device: Device, *, takes_all: bool = True) -> tuple[EdpPeer, FakeTransport]:
+    peer, transport = streams.edp_stream(takes_all=takes_all)
+    await streams.say(peer, login(device))
+    assert transport.take() == ACCEPTED
+    return peer, transport
+
+
+@on_event_loop
+async def test_a_command_is_delivered_when_its_bytes_have_left() -> None:
+    """EDP knows no acknowledgement (southbound reference 6.5)."""
+    streams = Streams()
+    product, device = await streams.furnish("EDP")
+    peer, transport = await logged_in(streams, device, takes_all=False)
+    await streams.say(peer, PING)
+    transport.drain()
+    command = await streams.house.send(product, device, b"ping")
+    await streams.house.advance(5)
+    before = await streams.house.state(product, command)
+    transport.drain()
+    await streams.house.settle()
+
+    assert before is CommandState.SENT
+    assert await streams.house.state(product, command) is CommandState.DELIVERED
+
+
+@on_event_loop
+async def test_a_command_whose_bytes_never_left_is_not_delivered() -> None:
+    """qos 0 has failed then: it is not sent again."""
+    streams = Streams()
+    product, device = await streams.furnish("EDP")
+    peer, transport = await logged_in(streams, device, takes_all=False)
+    await streams.say(peer, PING)
+    command = await streams.house.send(product, device, b"ping")
+    transport.abort()
+    await streams.house.settle()
+
+    assert await streams.house.state(product, command) is CommandState.FAILED
+
+
+@on_event_loop
+async def test_a_flood_of_pings_is_answered_in_turns_and_read_no_further_meanwhile() -> None:
+    """Others have theirs in between."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = await logged_in(streams, device)
+    peer.data_received(PING * 5 * SILENT_MESSAGES_MAX)
+    first = len(transport.take())
+    is_reading = transport.reads
+    await streams.house.settle()
+
+    assert (first, is_reading) == (2 * SILENT_MESSAGES_MAX, False)
+    assert len(transport.take()) == 4 * first
+    assert transport.reads
+
+
+@on_event_loop
+async def test_answers_that_wait_for_the_disk_are_bounded() -> None:
+    """EDP acknowledges no answers; the stream has to slow its device down."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = await logged_in(streams, device)
+    streams.house.writer.is_held = True
+    answer = text("81572aae-fc34-5deb-8f06-ab45d73cb12b")
+    for _ in range(REPLIES_OPEN_MAX):
+        await streams.say(peer, bytes((0xB0, len(answer))) + answer)
+    is_reading = transport.reads
+    streams.house.writer.release()
+    await streams.house.settle()
+
+    assert (is_reading, transport.reads) == (False, True)
+
+
+@on_event_loop
+async def test_a_login_that_breaks_off_while_it_is_written_is_taken_back() -> None:
+    """The device is offline on disk and in memory."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = streams.edp_stream()
+    streams.house.writer.is_held = True
+    await streams.say(peer, login(device))
+    transport.abort()
+    await streams.house.settle()
+    streams.house.writer.release()
+    await streams.house.settle()
+
+    assert transport.take() == b""
+    assert len(streams.house.writer.of(EndConnection)) == 1
+    assert (len(streams.house.connections), len(streams.registry)) == (0, 0)
+
+
+@on_event_loop
+async def test_a_login_that_is_taken_over_while_it_is_written_leaves_the_newest() -> None:
+    """Two logins of one device in one commit."""
+    streams = Streams()
+    product, device = await streams.furnish("EDP")
+    streams.house.writer.is_held = True
+    (first, first_transport), (second, second_transport) = streams.edp_stream(), streams.edp_stream()
+    await streams.say(first, login(device))
+    await streams.say(second, login(device))
+    streams.house.writer.release()
+    await streams.house.settle()
+    await streams.house.advance(1)
+    first_transport.take()
+    await streams.house.send(product, device, b"to the newest")
+
+    assert first_transport.is_closing()
+    assert second_transport.take().endswith(b"to the newest")
+
+
+@on_event_loop
+async def test_a_wrong_login_is_told_its_code_and_closed() -> None:
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = streams.edp_stream()
+    await streams.say(peer, login(device, "wrong"))
+
+    assert transport.take() == bytes.fromhex("20 02 00 04")
+    assert transport.is_closing()
