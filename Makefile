@@ -66,7 +66,7 @@ bench: $(STAMP) ## throughput, latency and memory
 docs: $(STAMP) ## every link in the documentation leads somewhere
 	$(BIN)/python tools/check_links.py
 
-demo: $(STAMP) ## a server, a simulated device and a command, in one go
+demo: $(STAMP) ## a server, simulated devices and their commands, in one go
 	$(BIN)/commandpost demo
 
 clean: ## remove what the verbs above have made

@@ -24,11 +24,14 @@ OPENSSL_START_S = 0.3
 
 
 @contextmanager
-def serving_dtls(directory: Path, *, devices: int) -> Iterator[tuple[ServerProcess, tuple[str, int]]]:
+def serving_dtls(
+    directory: Path, *, devices: int, is_persistent: bool = True
+) -> Iterator[tuple[ServerProcess, tuple[str, int]]]:
     """A real server whose first devices have a key; gives where it hears them over DTLS."""
     prepare(directory, devices=2 * devices)
     arguments = ("--coaps", "127.0.0.1:0")
-    with ServerProcess(data_dir=directory, environment=ENVIRONMENT, arguments=arguments) as server:
+    environment = {**ENVIRONMENT, "COMMANDPOST_DTLS_PERSIST": str(is_persistent).lower()}
+    with ServerProcess(data_dir=directory, environment=environment, arguments=arguments) as server:
         requests = [
             request_bytes(
                 "POST",
@@ -48,41 +51,59 @@ def serving_dtls(directory: Path, *, devices: int) -> Iterator[tuple[ServerProce
 def handshakes(directory: Path, scale: Scale) -> Iterator[Comparison]:
     """Full handshakes with cookie: many at once, one after another beside OpenSSL, and followed by a registration."""
     count = scale.registrations
-    with serving_dtls(directory, devices=count) as (server, door):
+    for is_persistent in (True, False):
+        folder = directory / str(is_persistent)
+        with serving_dtls(folder, devices=count, is_persistent=is_persistent) as (server, door):
+            title = "DTLS handshakes" if is_persistent else "DTLS handshakes, dtls.persist = false"
+            yield _many_handshakes(title, server, door, scale)
+            yield _single_handshakes(title, door, scale)
+            if is_persistent:
+                yield _registrations(server, door, scale)
 
-        def many() -> float:
-            devices = SecureDevices(door, [imei_of(number) for number in range(count)])
-            seconds = devices.shake_hands()
-            devices.close()
-            return count / seconds
 
-        def per_processor_second() -> float:
-            before = processor_seconds(server)
-            many()
-            return count / (processor_seconds(server) - before)
+def _many_handshakes(title: str, server: ServerProcess, door: tuple[str, int], scale: Scale) -> Comparison:
+    count = scale.registrations
 
-        ours, of_processor = in_turn(
-            (("64 at once", "/s", many), ("64 at once", "/s of the server's processor time", per_processor_second)),
-            rounds=scale.rounds,
-        )
-        yield Comparison(title="DTLS handshakes", ours=ours, extra=(of_processor,))
-        with openssl_server() as other:
-            found = in_turn(
-                (
-                    ("one after another", "/s", lambda: _one_after_another(door)),
-                    ("`openssl s_server`, which asks for no cookie", "/s", lambda: _one_after_another(other)),
-                ),
-                rounds=scale.rounds,
-            )
-        yield Comparison(title="DTLS handshakes", ours=found[0], bare=found[1:])
+    def many() -> float:
+        devices = SecureDevices(door, [imei_of(number) for number in range(count)])
+        seconds = devices.shake_hands()
+        devices.close()
+        return count / seconds
+
+    def per_processor_second() -> float:
+        before = processor_seconds(server)
+        many()
+        return count / (processor_seconds(server) - before)
+
+    ours, of_processor = in_turn(
+        (("64 at once", "/s", many), ("64 at once", "per second of the server's processor", per_processor_second)),
+        rounds=scale.rounds,
+    )
+    return Comparison(title=title, ours=ours, extra=(of_processor,))
+
+
+def _single_handshakes(title: str, door: tuple[str, int], scale: Scale) -> Comparison:
+    with openssl_server() as other:
         found = in_turn(
             (
-                ("handshake and registration", "/s", lambda: _come_in(door, count)),
-                ("the same devices without DTLS", "/s", lambda: _register_plainly(server, count)),
+                ("one after another", "/s", lambda: _one_after_another(door)),
+                ("`openssl s_server`, which asks for no cookie", "/s", lambda: _one_after_another(other)),
             ),
             rounds=scale.rounds,
         )
-        yield Comparison(title="devices that come in over DTLS", ours=found[0], bare=found[1:])
+    return Comparison(title=title, ours=found[0], bare=found[1:])
+
+
+def _registrations(server: ServerProcess, door: tuple[str, int], scale: Scale) -> Comparison:
+    count = scale.registrations
+    found = in_turn(
+        (
+            ("handshake and registration", "/s", lambda: _come_in(door, count)),
+            ("the same devices without DTLS", "/s", lambda: _register_plainly(server, count)),
+        ),
+        rounds=scale.rounds,
+    )
+    return Comparison(title="devices that come in over DTLS", ours=found[0], bare=found[1:])
 
 
 def commands(directory: Path, scale: Scale) -> Iterator[Comparison]:

@@ -50,7 +50,8 @@ def make_device(
     server: ServerProcess, imei: str, tunnel: Callable[[bytes, bytes], Tunnel] = OwnTunnel, **fields: object
 ) -> DtlsScriptedDevice:
     """Create a device at the platform, and one that has said nothing yet."""
-    server.create_device(imei, IMSI, **{"psk": PSK, **fields})
+    given = {"psk": PSK, **fields}
+    server.create_device(imei, IMSI, **{name: value for name, value in given.items() if value is not None})
     return DtlsScriptedDevice(door(server), imei, tunnel(imei.encode(), KEY), imsi=IMSI)
 
 

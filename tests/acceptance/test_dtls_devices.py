@@ -31,6 +31,7 @@ from tests.simulators.scripted_device import CHANGED, POST, ScriptedDevice
 CREATED, FORBIDDEN, NOT_FOUND = 0x41, 0x83, 0x84
 SUCCEEDED = 0
 BOOTSTRAP_PSK = "Bootstrap1234567"
+SECURE_URI = "coaps://192.0.2.1:5684"
 WRITE = {"data": [{"res_id": 5850, "val": True}, {"res_id": 5851, "val": 22}]}
 
 
@@ -38,7 +39,7 @@ WRITE = {"data": [{"res_id": 5850, "val": True}, {"res_id": 5851, "val": 22}]}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server; each test has devices of its own."""
     directory: Path = tmp_path_factory.mktemp("dtls")
-    with dtls_server(directory / "data") as running:
+    with dtls_server(directory / "data", COMMANDPOST_LWM2M_BOOTSTRAP_SECURE_URI=SECURE_URI) as running:
         yield running
 
 
@@ -166,6 +167,25 @@ class TestWhoseSessionItIs:
             device.shake_hands(OwnTunnel(imei.encode(), BOOTSTRAP_PSK.encode()))
 
             assert register(device) == FORBIDDEN
+
+    def test_a_device_with_a_bootstrap_key_alone_is_bootstrapped_and_comes_in(self, server: ServerProcess) -> None:
+        """It is given its first access key over the very session that asks for it, which goes on to the finish."""
+        imei = "869999000000411"
+        with make_device(server, imei, CidTunnel, psk=None) as device:
+            server.data("PUT", "/nbiot/device/psk", {"imei": imei}, body={"key": BOOTSTRAP_PSK})
+            device.shake_hands(CidTunnel(imei.encode(), BOOTSTRAP_PSK.encode()))
+            assert device.ask(POST, ("bs",), (f"ep={imei};{device.imsi}",)).code == CHANGED
+            written = b""
+            while (request := device.receive_request(5.0)).code != POST:
+                written += request.payload
+                device.answer(request, CHANGED)
+            device.answer(request, CHANGED)
+            access_key = server.data("GET", "/nbiot/device/accpsk", {"imei": imei})["psk"].encode()
+            assert access_key in written
+            assert SECURE_URI.encode() in written
+
+            device.shake_hands(CidTunnel(imei.encode(), access_key))
+            assert register(device) == CREATED
 
     def test_a_changed_key_ends_the_session_it_opened(self, server: ServerProcess) -> None:
         """At once, with a goodbye; the new key opens the next."""

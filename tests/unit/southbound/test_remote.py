@@ -4,11 +4,14 @@ import pytest
 
 from commandpost.domain.session import Remote
 from commandpost.southbound.remote import (
+    LISTENERS_MAX,
     SocketAddress,
     decode_remote,
+    encode_association,
     encode_remote,
     format_remote,
     host_of,
+    is_association,
     listener_of,
 )
 
@@ -59,3 +62,17 @@ def test_budgets_see_the_host_not_the_port() -> None:
     assert host_of(neighbour) == host_of(same_net)
     assert host_of(one) != host_of(neighbour)
     assert host_of(Remote(b"other")) == b"other"
+
+
+def test_an_association_is_named_not_placed() -> None:
+    """Its listener is counted apart; each is a host of its own, because each has proved who it is."""
+    remote = encode_association(b"12345678", listener=1)
+
+    assert remote == b"\x8112345678"
+    assert is_association(remote)
+    assert not is_association(encode_remote(("192.0.2.1", 1)))
+    assert listener_of(remote) == LISTENERS_MAX + 1
+    assert format_remote(remote) == "dtls:3132333435363738"
+    assert host_of(remote) == remote
+    with pytest.raises(ValueError):
+        decode_remote(remote)

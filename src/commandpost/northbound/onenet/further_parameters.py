@@ -154,10 +154,8 @@ REGISTER_CODE: Final = text(
 
 IMEI_OR_DID: Final = text(
     "imei",
-    "IMEI of the device; exactly one of `imei` and `did` is given.",
+    "IMEI of the device; exactly one of `imei` and `did` is given. `ep_name` is accepted in its place.",
     length_max=ENDPOINT_NAME_CHARACTERS_MAX,
-    is_required=True,
-    or_name="did",
     example="860000000000001",
 )
 DID: Final = text("did", "Id of the device, in place of `imei`.", length_max=ENDPOINT_NAME_CHARACTERS_MAX)

@@ -13,7 +13,7 @@ from commandpost.northbound.onenet.call import Call, known_device_id
 from commandpost.northbound.onenet.device_fields import read_secret
 from commandpost.northbound.onenet.envelope import succeed, succeed_with
 from commandpost.northbound.onenet.errno import Fault, FaultKind, missing, printable
-from commandpost.northbound.onenet.further_parameters import DID, IMEI_OR_DID
+from commandpost.northbound.onenet.further_parameters import DID
 from commandpost.northbound.onenet.parameters import ENDPOINT_NAME_CHARACTERS_MAX, IMEI
 from commandpost.services.device_rules import PSK_CHARACTERS_MAX, PSK_CHARACTERS_MIN
 from commandpost.services.identities import GivenKeys, KeyText
@@ -66,10 +66,12 @@ def _key(call: Call) -> str:
 
 async def _device_by_one_name(call: Call) -> Device:
     """Find the device by `imei` or by `did`, whichever is given."""
-    imei, did = call.find(IMEI_OR_DID), call.find(DID)
+    imei, did = _imei(call), call.find(DID)
     if did is None:
-        return await _device_by_imei(call, imei or "")
-    if imei is not None:
+        if not imei:
+            raise missing("imei or did")
+        return await _device_by_imei(call, imei)
+    if imei:
         raise Fault(FaultKind.VALUE, "imei and did: one of them is allowed")
     device_id = known_device_id(did)
     device = await call.platform.devices.find(call.product, device_id)
