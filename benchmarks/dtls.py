@@ -52,7 +52,7 @@ def handshakes(directory: Path, scale: Scale) -> Iterator[Comparison]:
     """Full handshakes with cookie: many at once, one after another beside OpenSSL, and followed by a registration."""
     count = scale.registrations
     for is_persistent in (True, False):
-        folder = directory / str(is_persistent)
+        folder = directory.with_name(f"{directory.name}-{is_persistent}".lower())
         with serving_dtls(folder, devices=count, is_persistent=is_persistent) as (server, door):
             title = "DTLS handshakes" if is_persistent else "DTLS handshakes, dtls.persist = false"
             yield _many_handshakes(title, server, door, scale)

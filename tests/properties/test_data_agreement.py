@@ -224,7 +224,7 @@ def rewinder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rewinder]:
         yield made
 
 
-@given(batches=st.lists(st.lists(facts, min_size=1, max_size=8), min_size=1, max_size=10))
+@given(batches=st.lists(st.lists(facts, min_size=1, max_size=12), min_size=3, max_size=8))
 def test_sqlite_and_the_reference_store_agree_on_data_keys_and_topics(
     rewinder: Rewinder, batches: list[list[Fact[Any]]]
 ) -> None:

@@ -130,8 +130,7 @@ class Platform:
     products: Products
     devices: Devices
     identities: Identities
-    associations: DtlsAssociations | None
-    """Those that outlive a restart; None: none does."""
+    associations: DtlsAssociations
     commands: Commands
     sessions: Sessions
     dispatcher: Dispatcher
@@ -313,7 +312,14 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         products=products,
         devices=devices,
         identities=identities,
-        associations=_associations(settings, world),
+        associations=DtlsAssociations(
+            writer=writer,
+            reader=reader,
+            secrets=world.secrets,
+            clock=clock,
+            events=events,
+            idle_timeout_s=settings.dtls.idle_timeout_s,
+        ),
         commands=commands,
         sessions=sessions,
         dispatcher=dispatcher,
@@ -363,19 +369,6 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
             audit=audit,
             failed_logins=failed_logins,
         ),
-    )
-
-
-def _associations(settings: Settings, world: World) -> DtlsAssociations | None:
-    if not settings.dtls.persist:
-        return None
-    return DtlsAssociations(
-        writer=world.writer,
-        reader=world.reader,
-        secrets=world.secrets,
-        clock=world.clock,
-        events=world.events,
-        idle_timeout_s=settings.dtls.idle_timeout_s,
     )
 
 

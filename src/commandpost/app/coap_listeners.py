@@ -37,15 +37,19 @@ class CoapListeners:
             name: [format_address(each.local_address) for each in sockets] for name, sockets in found.items() if sockets
         }
 
-    async def prepare(self, *, keys_for: KeysFor, associations: DtlsAssociations | None, events: EventSink) -> None:
+    async def prepare(
+        self, *, keys_for: KeysFor, associations: DtlsAssociations, is_kept: bool, events: EventSink
+    ) -> None:
         """Say who knows the keys, and bring back what an earlier run left, before anything is heard.
 
         Args:
-            associations: None when they end with the process.
+            is_kept: whether associations outlive the process; where they do not, those of earlier runs are forgotten.
         """
         for each in self.secure:
-            each.prepare(keys_for=keys_for, store=associations)
-        if associations is not None and self.secure:
+            each.prepare(keys_for=keys_for, store=associations if is_kept else None)
+        if not is_kept:
+            await associations.forget_all()
+        elif self.secure:
             await restore_associations(associations, {each.listener: each for each in self.secure}, events)
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from commandpost.config import LimitsProfile, Settings
+from commandpost.config import LimitsProfile, Settings, Synchronous
 from commandpost.domain.device import KeyLabel
 from commandpost.domain.instant import SECOND_MS
 from commandpost.northbound.settings import ErrnoProfile, NorthboundSettings
@@ -58,6 +58,11 @@ def coap_settings(settings: Settings) -> CoapSettings:
     )
 
 
+def keeps_associations(settings: Settings) -> bool:
+    """Whether DTLS associations outlive a restart: only where a commit outlives a power cut, or numbers come twice."""
+    return settings.dtls.persist and settings.store.synchronous is Synchronous.FULL
+
+
 def dtls_parameters(settings: Settings) -> DtlsParameters:
     """What a DTLS listener agrees to."""
     return DtlsParameters(
@@ -65,7 +70,7 @@ def dtls_parameters(settings: Settings) -> DtlsParameters:
         connection_id_bytes=settings.dtls.connection_id_bytes,
         candidates=len(KeyLabel),
         idle_timeout_s=settings.dtls.idle_timeout_s,
-        reservation_block=RESERVATION_BLOCK if settings.dtls.persist else None,
+        reservation_block=RESERVATION_BLOCK if keeps_associations(settings) else None,
         reservation_read_step=SAVED_EVERY,
     )
 

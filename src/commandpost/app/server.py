@@ -15,6 +15,7 @@ from commandpost.app.assembly import Platform, build_platform
 from commandpost.app.coap_listeners import bind_coap
 from commandpost.app.disk import CannotStart, commit_driver, open_disk
 from commandpost.app.http_server import HTTP_STOP_S, HttpServer, bind_http, build_http_server
+from commandpost.app.part_settings import keeps_associations
 from commandpost.app.streams import bind_streams
 from commandpost.app.system import SystemClock
 from commandpost.app.system_world import open_event_log, system_world
@@ -116,7 +117,12 @@ async def _serve(
         }
         admin = _admin_socket(platform, disk.directory, listeners, events, clock)
         await _ensure_first_product(settings, platform.products, events, on_first_product)
-        await coap.prepare(keys_for=platform.identities.keys_for, associations=platform.associations, events=events)
+        await coap.prepare(
+            keys_for=platform.identities.keys_for,
+            associations=platform.associations,
+            is_kept=keeps_associations(settings),
+            events=events,
+        )
         await platform.start()
         stream_servers = await stream_sockets.serve(platform.streams)
         await admin.open()

@@ -7,13 +7,11 @@ from random import SystemRandom
 
 from commandpost.app.assembly import World
 from commandpost.app.disk import Disk
+from commandpost.app.push_sender import LatePushSender
 from commandpost.app.system import SystemIds, new_start_id
 from commandpost.config import LogFormat, Settings
 from commandpost.domain.ports import Clock, DatagramLink, EventSink, StoreWriter
-from commandpost.domain.resource_json import STANDARD_STYLE
 from commandpost.northbound.event_log import EventLog
-from commandpost.northbound.push_client import PushClient
-from commandpost.northbound.push_format import PushFormat
 from commandpost.southbound.dtls_peers import DtlsPeers
 
 
@@ -40,11 +38,7 @@ def system_world(
         link=link,
         random=SystemRandom(),
         random_bytes=os.urandom,
-        sender=PushClient(
-            push_format=PushFormat(random=SystemRandom(), value_style=STANDARD_STYLE),
-            allow_private=settings.push.allow_private,
-            timeout_s=settings.push.timeout_s,
-        ),
+        sender=LatePushSender(settings),
         events=events,
         start_id=new_start_id(clock),
         object_model=disk.object_model,

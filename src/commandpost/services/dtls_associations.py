@@ -106,6 +106,18 @@ class DtlsAssociations:
                     opened.append(OpenedAssociation(remote=kept.remote, device_id=kept.device_id, state=state))
             yield opened
 
+    async def forget_all(self) -> None:
+        """Forget every association of earlier runs: where none is kept any more, the next to keep some begins anew.
+
+        Raises:
+            PortError: the store cannot be asked.
+        """
+        after = Remote(b"")
+        while page := await self._reader.list_associations(after=after, limit=PAGE_ASSOCIATIONS):
+            after = page[-1].remote
+            for kept in page:
+                self.drop(kept.remote)
+
     def _unseal(self, kept: KeptAssociation) -> bytes | None:
         try:
             return self._secrets.unseal(kept.sealed_state)

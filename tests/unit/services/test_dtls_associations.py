@@ -129,3 +129,18 @@ async def test_all_of_them_come_however_many_there_are() -> None:
     house.commit()
 
     assert [each.remote for each in await house.restored()] == names
+
+
+@on_event_loop
+async def test_where_none_is_kept_any_more_those_of_earlier_runs_are_forgotten() -> None:
+    """So that none of them comes back later, with numbers that were used since."""
+    house = House()
+    house.writer.is_held = True
+    for number in range(PAGE_ASSOCIATIONS + 1):
+        house.keep(remote=Remote(b"\x80%08d" % number))
+    house.commit()
+
+    await house.associations.forget_all()
+    house.commit()
+
+    assert house.rows == []
