@@ -90,7 +90,7 @@ def test_a_device_that_nobody_has_created_is_refused_and_leaves_nothing(tmp_path
         device.sim.start()
         await asyncio.sleep(60)
         refused = device.sim.counters.failures
-        known = world.platform.driver.known_peers
+        known = world.platform.lwm2m.driver.known_peers
         created = {"title": "m", "protocol": "LWM2M", "auth_info": {device.imei: device.sim.settings.imsi}}
         await world.data("POST", "/devices", body=created)
         await asyncio.sleep(400)
@@ -170,7 +170,7 @@ def test_replayed_register_changes_nothing_while_it_is_remembered(tmp_path: Path
         for _ in range(3):
             home.send(SERVER_ADDRESS, datagram)
             await asyncio.sleep(20)
-        session = world.platform.sessions.find(device.id)
+        session = world.platform.lwm2m.sessions.find(device.id)
 
         assert session is not None
         assert session.epoch == 1
@@ -191,7 +191,7 @@ def test_reset_injection_from_elsewhere_ends_no_observation(tmp_path: Path) -> N
             if message_id % 700 == 0:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(1)
-        session = world.platform.sessions.find(device.id)
+        session = world.platform.lwm2m.sessions.find(device.id)
 
         assert observed
         assert session is not None

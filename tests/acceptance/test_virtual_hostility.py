@@ -72,10 +72,10 @@ async def storm_of_strangers(world: VirtualWorld, datagrams: int, *, is_noise: b
     told = len(world.server.events.told)
     world.server.events.told.clear()
 
-    assert len(world.platform.sessions) == 1
-    assert world.platform.driver.known_peers == 1
-    assert world.platform.driver.exchanges_open == 0
-    assert world.platform.dispatcher.lanes_open == 0
+    assert len(world.platform.lwm2m.sessions) == 1
+    assert world.platform.lwm2m.driver.known_peers == 1
+    assert world.platform.lwm2m.driver.exchanges_open == 0
+    assert world.platform.lwm2m.dispatcher.lanes_open == 0
     assert told <= 2 * 100 + 10 * datagrams // 1_000  # the log has a budget, too: two bursts, and ten a second
     assert growth < GROWTH_MAX_BYTES
     await world.submit(device, "still here")

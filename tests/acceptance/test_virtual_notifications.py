@@ -85,7 +85,7 @@ def sensor_tokens(world: VirtualWorld) -> dict[bytes, DeviceId]:
     return {
         observation.coap_token: device.id
         for device in world.devices
-        if (session := world.platform.sessions.find(device.id)) is not None
+        if (session := world.platform.lwm2m.sessions.find(device.id)) is not None
         for observation in session.observations
         if observation.path == SENSOR
     }

@@ -32,7 +32,7 @@ async def registered(world: VirtualWorld, *, is_observed: bool = False, lifetime
     probe = await Probe.create(world, is_observed=is_observed)
     assert await probe.ask(probe.register_frame(lifetime_s=lifetime_s)) == Code.CREATED
     await probe.answer_until_quiet()
-    assert world.platform.dispatcher.lanes_open == 0
+    assert world.platform.lwm2m.dispatcher.lanes_open == 0
     return probe
 
 
@@ -65,7 +65,7 @@ def test_register_twice_with_one_message_id_is_one_registration_and_one_run(tmp_
         assert world.server.events.count("device_registered") == 1
         assert executes(probe) == [b"once"]
         assert await world.state_of(command) is CommandState.SUCCEEDED
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
 
     VirtualWorld(tmp_path).run(story)
 
@@ -85,7 +85,7 @@ def test_register_twice_with_two_message_ids_within_a_second(tmp_path: Path) -> 
         assert executes(probe) == [b"once"]
         assert len((await world.look(command)).attempts) == 1
         assert await world.state_of(command) is CommandState.SUCCEEDED
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
 
     VirtualWorld(tmp_path).run(story)
 
@@ -106,7 +106,7 @@ def test_registration_with_a_cached_command_in_flight_sends_it_again(tmp_path: P
         record = await world.look(command)
         assert record.command.state is CommandState.SUCCEEDED
         assert [attempt.end is not None and attempt.end.is_silence for attempt in record.attempts] == [True, False]
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
 
     VirtualWorld(tmp_path).run(story)
 
@@ -125,7 +125,7 @@ def test_update_before_and_after_the_end_of_a_lifetime(tmp_path: Path) -> None:
         assert await probe.ask(probe.update_frame()) == Code.NOT_FOUND
 
         await asyncio.sleep(5)
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
 
     VirtualWorld(tmp_path, tick_s=7.0).run(story)
 
@@ -137,7 +137,7 @@ def test_update_racing_the_sweep_releases_or_is_refused_never_both(tmp_path: Pat
     async def story(world: VirtualWorld) -> None:
         probe = await registered(world, lifetime_s=60)
         command = await submit(world, probe, "race")
-        session = world.platform.sessions.find(probe.device_id)
+        session = world.platform.lwm2m.sessions.find(probe.device_id)
         assert session is not None
         left_s = (session.deadline - world.clock.wall_ms()) / 1000
         await asyncio.sleep(left_s + (world.seed - 10) * 0.001)
@@ -145,7 +145,7 @@ def test_update_racing_the_sweep_releases_or_is_refused_never_both(tmp_path: Pat
         await probe.answer_until_quiet()
         state = await world.state_of(command)
         fates.add((code, state))
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
 
     for seed in range(20):
         VirtualWorld(tmp_path, seed=seed).run(story)
@@ -196,7 +196,7 @@ def test_notification_during_a_release_run_changes_nothing_in_flight(tmp_path: P
         assert executes(probe) == [b"a", b"b"]
         assert await world.state_of(first) is CommandState.WAITING
         assert await world.state_of(second) is CommandState.SUCCEEDED
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
         probe.send(probe.notification(token, sequence=10))
         await asyncio.sleep(0.5)
         assert executes(probe) == [b"a", b"b", b"a"]
@@ -218,7 +218,7 @@ def test_device_whose_lifetime_is_over_is_stopped_and_sent_back_to_register(tmp_
         assert await probe.ask(probe.update_frame()) == Code.NOT_FOUND
         assert reply_type(probe, notified) == [MessageType.RST]
         assert await world.state_of(command) is CommandState.WAITING
-        assert world.platform.dispatcher.lanes_open == 0
+        assert world.platform.lwm2m.dispatcher.lanes_open == 0
         await probe.ask(probe.register_frame())
         await probe.answer_until_quiet()
 

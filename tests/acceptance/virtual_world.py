@@ -371,7 +371,7 @@ class VirtualWorld:
         device = await self.add_device(settings, is_observed=is_observed, number=number)
         await asyncio.sleep(3)
         assert device.sim.location is not None
-        assert self.platform.dispatcher.lanes_open == 0
+        assert self.platform.lwm2m.dispatcher.lanes_open == 0
         device.sim.served.clear()
         return device
 
@@ -388,7 +388,7 @@ class VirtualWorld:
         """Let what was begun get going, a device that restarts included; then wait until nothing goes on."""
         ends = self.clock.monotonic() + at_most_s
         await asyncio.sleep(SETTLING_S)
-        while self.platform.dispatcher.lanes_open:
+        while self.platform.lwm2m.dispatcher.lanes_open:
             assert self.clock.monotonic() < ends, "a lane never closes"
             await asyncio.sleep(1)
 
@@ -396,8 +396,8 @@ class VirtualWorld:
         """What has to hold when all commands have ended."""
         self.audit.check_ends()
         self.audit.check_tokens_seen({device.id: device.tokens for device in self.devices})
-        assert self.platform.dispatcher.lanes_open == 0
-        assert self.platform.dispatcher.instants_open == 0
+        assert self.platform.lwm2m.dispatcher.lanes_open == 0
+        assert self.platform.lwm2m.dispatcher.instants_open == 0
 
     def _hash_everything(self) -> str:
         whole = sha256(self.network.trace.hexdigest().encode() + self._answers.digest())

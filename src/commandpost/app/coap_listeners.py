@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from commandpost.app.disk import CannotStart
+from commandpost.app.listening import bind_fault, format_address
 from commandpost.app.part_settings import dtls_limits, dtls_parameters
-from commandpost.app.streams import bind_fault, format_address
 from commandpost.config import ListenAddress, Settings
 from commandpost.domain.ports import Clock, EventSink
 from commandpost.services.dtls_associations import DtlsAssociations

@@ -13,7 +13,7 @@ from typing import Final
 import uvicorn
 
 from commandpost.app.disk import CannotStart
-from commandpost.app.streams import bind_fault, format_address
+from commandpost.app.listening import bind_fault, format_address
 from commandpost.config import ListenAddress, Settings
 from commandpost.northbound.api import Api
 from commandpost.northbound.http_protocol import BoundedHttpProtocol, HttpDoor, HttpLimits

@@ -5,36 +5,17 @@ Here: building and connecting those objects. Not here: the rest of the platform 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
+from commandpost.app.world import World
 from commandpost.config import Settings
 from commandpost.domain.instant import DAY_MS, SECOND_MS
-from commandpost.domain.ports import Clock, EventSink, IdSource, SecretBox, StoreReader, StoreWriter
 from commandpost.domain.push import GiveUpRule
-from commandpost.domain.push_ports import PushReader, PushSender
 from commandpost.northbound.onenet.call import PushServices
 from commandpost.services.push.deliveries import Deliveries
 from commandpost.services.push.pruning import PushPruner
 from commandpost.services.push.settings import PushSettings
 from commandpost.services.push.subscriptions import Subscriptions
 from commandpost.services.triggers import SilenceWatch, Triggers
-
-
-class PushStore(StoreReader, PushReader, Protocol):
-    """Every question that is asked of a store here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushPorts:
-    """What this side stands on."""
-
-    clock: Clock
-    ids: IdSource
-    secrets: SecretBox
-    writer: StoreWriter
-    reader: PushStore
-    sender: PushSender
-    events: EventSink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,41 +33,41 @@ class Pushing:
         return PushServices(subscriptions=self.subscriptions, triggers=self.triggers)
 
 
-def build_pushing(settings: Settings, ports: PushPorts, *, tick_s: float, pruning_s: float) -> Pushing:
+def build_pushing(settings: Settings, world: World, *, tick_s: float, pruning_s: float) -> Pushing:
     """Build every object; nothing is sent before `deliveries.start`."""
     limits = _push_settings(settings, poll_s=tick_s / 10)
     deliveries = Deliveries(
-        writer=ports.writer,
-        reader=ports.reader,
-        commands=ports.reader,
-        sender=ports.sender,
-        secrets=ports.secrets,
-        ids=ports.ids,
-        clock=ports.clock,
-        events=ports.events,
+        writer=world.writer,
+        reader=world.reader,
+        commands=world.reader,
+        sender=world.sender,
+        secrets=world.secrets,
+        ids=world.ids,
+        clock=world.clock,
+        events=world.events,
         settings=limits,
     )
     subscriptions = Subscriptions(
-        writer=ports.writer,
-        reader=ports.reader,
-        sender=ports.sender,
-        secrets=ports.secrets,
-        clock=ports.clock,
+        writer=world.writer,
+        reader=world.reader,
+        sender=world.sender,
+        secrets=world.secrets,
+        clock=world.clock,
         settings=limits,
         on_change=deliveries.refresh,
     )
     triggers = Triggers(
-        writer=ports.writer,
-        reader=ports.reader,
-        sender=ports.sender,
-        clock=ports.clock,
+        writer=world.writer,
+        reader=world.reader,
+        sender=world.sender,
+        clock=world.clock,
         on_change=deliveries.refresh,
     )
     duties = (
-        SilenceWatch(writer=ports.writer, clock=ports.clock, interval_s=tick_s),
+        SilenceWatch(writer=world.writer, clock=world.clock, interval_s=tick_s),
         PushPruner(
-            writer=ports.writer,
-            clock=ports.clock,
+            writer=world.writer,
+            clock=world.clock,
             retention_ms=settings.store.retention_days * DAY_MS,
             interval_s=pruning_s,
         ),

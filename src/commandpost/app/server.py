@@ -16,7 +16,7 @@ from commandpost.app.coap_listeners import bind_coap
 from commandpost.app.disk import CannotStart, commit_driver, open_disk
 from commandpost.app.http_server import HTTP_STOP_S, HttpServer, bind_http, build_http_server
 from commandpost.app.part_settings import keeps_associations
-from commandpost.app.streams import bind_streams
+from commandpost.app.stream_sockets import bind_streams
 from commandpost.app.system import SystemClock
 from commandpost.app.system_world import open_event_log, system_world
 from commandpost.app.tls import TlsIdentity, load_tls_identity

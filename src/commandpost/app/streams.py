@@ -1,20 +1,16 @@
 """The side of a platform that devices connect to over TCP: everything between a payload or a report and a socket.
 
-Here: building and connecting those objects, and binding their sockets. Not here: the rest of the platform (assembly).
+Here: building and connecting those objects. Not here: the rest of the platform (assembly), their sockets
+(stream_sockets).
 """
 
-import socket
-import ssl
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from commandpost.app.disk import CannotStart
-from commandpost.config import ListenAddress, Settings, Takeover
-from commandpost.domain.ids import DeviceId, StartId
-from commandpost.domain.ports import Clock, EventSink, IdSource, Scheduler, StoreReader, StoreWriter
-from commandpost.domain.topic_ports import TopicReader
+from commandpost.app.world import World
+from commandpost.config import Settings, Takeover
+from commandpost.domain.ids import DeviceId
+from commandpost.domain.ports import EventSink
 from commandpost.protocols.edp.limits import EdpLimits
 from commandpost.protocols.mqtt.limits import MqttLimits
 from commandpost.services.access import Authenticator
@@ -22,31 +18,15 @@ from commandpost.services.connections import Connections
 from commandpost.services.datapoints import Datapoints
 from commandpost.services.logins import LoginRefusals, Logins
 from commandpost.services.payload_dispatcher import PayloadDispatcher
-from commandpost.southbound.edp.peer import EdpHouse, EdpPeer, EdpPeers
+from commandpost.southbound.edp.peer import EdpHouse, EdpPeers
 from commandpost.southbound.mqtt.broker import Broker
 from commandpost.southbound.mqtt.entrance import MqttHouse
 from commandpost.southbound.mqtt.messenger import Messenger
-from commandpost.southbound.mqtt.peer import MqttPeer
 from commandpost.southbound.reported_data import ReportedData
 from commandpost.southbound.stream_peer import MemoryBudget
-from commandpost.southbound.stream_server import StreamLimits, StreamRegistry, StreamServer
+from commandpost.southbound.stream_server import StreamLimits, StreamRegistry
 
 UNPROVEN_SHARE: Final = 10  # of all connections, one in so many may be one that has not logged in
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamPorts:
-    """What the stream side stands on."""
-
-    clock: Clock
-    scheduler: Scheduler
-    ids: IdSource
-    writer: StoreWriter
-    reader: StoreReader
-    topic_reader: TopicReader
-    events: EventSink
-    start_id: StartId
-    random_bytes: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,30 +60,30 @@ class Streams:
         self.broker.forget_device(device_id)
 
 
-def build_payload_side(ports: StreamPorts) -> tuple[PayloadDispatcher, Connections]:
+def build_payload_side(world: World) -> tuple[PayloadDispatcher, Connections]:
     """Build what payloads need, with or without sockets."""
     dispatcher = PayloadDispatcher(
-        writer=ports.writer,
-        ids=ports.ids,
-        clock=ports.clock,
-        scheduler=ports.scheduler,
-        start_id=ports.start_id,
-        events=ports.events,
+        writer=world.writer,
+        ids=world.ids,
+        clock=world.clock,
+        scheduler=world.scheduler,
+        start_id=world.start_id,
+        events=world.events,
     )
     connections = Connections(
-        writer=ports.writer,
+        writer=world.writer,
         dispatcher=dispatcher,
-        clock=ports.clock,
-        scheduler=ports.scheduler,
-        start_id=ports.start_id,
-        events=ports.events,
+        clock=world.clock,
+        scheduler=world.scheduler,
+        start_id=world.start_id,
+        events=world.events,
     )
     return dispatcher, connections
 
 
 def build_streams(
     settings: Settings,
-    ports: StreamPorts,
+    world: World,
     *,
     dispatcher: PayloadDispatcher,
     connections: Connections,
@@ -112,8 +92,8 @@ def build_streams(
     refusals: LoginRefusals,
 ) -> Streams:
     """Build the drivers of MQTT and EDP; nothing listens yet."""
-    clock, scheduler, events = ports.clock, ports.scheduler, ports.events
-    logins = Logins(reader=ports.reader, keyring=authenticator, refusals=refusals)
+    clock, scheduler, events = world.clock, world.scheduler, world.events
+    logins = Logins(reader=world.reader, keyring=authenticator, refusals=refusals)
     data = ReportedData(
         points=datapoints,
         clock=clock,
@@ -122,8 +102,8 @@ def build_streams(
     )
     limits = _mqtt_limits(settings)
     broker = Broker(
-        writer=ports.writer,
-        reader=ports.topic_reader,
+        writer=world.writer,
+        reader=world.reader,
         clock=clock,
         scheduler=scheduler,
         events=events,
@@ -157,7 +137,7 @@ def build_streams(
         registry=_registry(settings.edp.connections_max, events),
         budget=budget,
         limits=EdpLimits(),
-        random_bytes=ports.random_bytes,
+        random_bytes=world.random_bytes,
         takes_over=settings.edp.takeover is Takeover.ALWAYS,
     )
     return Streams(
@@ -187,67 +167,3 @@ def _mqtt_limits(settings: Settings) -> MqttLimits:
         held_bytes_max=max(plain.held_bytes_max, packet_bytes_max + plain.held_before_login_bytes_max),
         inbound_unacknowledged_bytes_max=max(plain.inbound_unacknowledged_bytes_max, packet_bytes_max),
     )
-
-
-# --- sockets ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamSockets:
-    """Bound sockets by the flag that asked for them."""
-
-    mqtt: Sequence[socket.socket]
-    mqtts: Sequence[socket.socket]
-    edp: Sequence[socket.socket]
-    tls: ssl.SSLContext | None
-
-    def addresses(self) -> dict[str, list[str]]:
-        """Give where is listened, by flag; flags that were not given are left out."""
-        found = {"mqtt": self.mqtt, "mqtts": self.mqtts, "edp": self.edp}
-        return {
-            name: [format_address(each.getsockname()) for each in sockets] for name, sockets in found.items() if sockets
-        }
-
-    async def serve(self, streams: Streams) -> list[StreamServer]:
-        """Begin to accept."""
-        return [
-            await StreamServer.start(self.mqtt, lambda: MqttPeer(streams.mqtt)),
-            await StreamServer.start(self.mqtts, lambda: MqttPeer(streams.mqtt), tls=self.tls),
-            await StreamServer.start(self.edp, lambda: EdpPeer(streams.edp)),
-        ]
-
-
-def bind_streams(settings: Settings, stack: ExitStack, *, tls: ssl.SSLContext | None) -> StreamSockets:
-    """Bind every socket the settings ask for.
-
-    Raises:
-        CannotStart: one cannot be bound.
-    """
-    return StreamSockets(
-        mqtt=_bind("mqtt", settings.mqtt.listen, stack),
-        mqtts=_bind("mqtts", settings.mqtt.tls_listen, stack),
-        edp=_bind("edp", settings.edp.listen, stack),
-        tls=tls,
-    )
-
-
-def _bind(name: str, addresses: Sequence[ListenAddress], stack: ExitStack) -> list[socket.socket]:
-    sockets = []
-    for address in addresses:
-        try:
-            bound = StreamServer.bind(address.host, address.port)
-        except OSError as error:
-            raise CannotStart(bind_fault(name, address, error)) from error
-        stack.callback(bound.close)
-        sockets.append(bound)
-    return sockets
-
-
-def format_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Write where a socket listens as it would be given."""
-    return str(ListenAddress(host=address[0], port=address[1]))
-
-
-def bind_fault(name: str, address: ListenAddress, error: OSError) -> str:
-    """Say which flag's address cannot be bound."""
-    return f"--{name} {address} cannot be bound: {error.strerror or error}"

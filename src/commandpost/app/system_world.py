@@ -5,10 +5,10 @@ import os
 import sys
 from random import SystemRandom
 
-from commandpost.app.assembly import World
 from commandpost.app.disk import Disk
 from commandpost.app.push_sender import LatePushSender
 from commandpost.app.system import SystemIds, new_start_id
+from commandpost.app.world import World
 from commandpost.config import LogFormat, Settings
 from commandpost.domain.ports import Clock, DatagramLink, EventSink, StoreWriter
 from commandpost.northbound.event_log import EventLog

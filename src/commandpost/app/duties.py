@@ -1,0 +1,76 @@
+"""What a platform does again and again by itself: expiring, sweeping, pruning.
+
+Here: which duties there are, and how often each is done. Not here: what each does (services).
+"""
+
+from typing import Final
+
+from commandpost.app.lwm2m_side import Lwm2mSide
+from commandpost.app.world import World
+from commandpost.config import Settings
+from commandpost.domain.instant import DAY_MS
+from commandpost.services.audit import AuditKeeper, AuditLog, AuditPruner
+from commandpost.services.maintenance import (
+    AddressKeeper,
+    Duty,
+    Expirer,
+    Pruner,
+    Rescuer,
+    SessionSweeper,
+)
+from commandpost.services.retention import DataPruner, TopicPruner
+from commandpost.southbound.mqtt.broker import Broker
+
+TICKS_PER_PRUNING: Final = 60  # what is kept for months may stay a minute longer
+
+
+def build_duties(
+    settings: Settings, world: World, *, tick_s: float, lwm2m: Lwm2mSide, broker: Broker, audit: AuditLog
+) -> tuple[Duty, ...]:
+    """Build every duty but those of the push side, in the order they are done."""
+    return (
+        *_watching(world, tick_s, lwm2m),
+        AuditKeeper(audit=audit, interval_s=tick_s),
+        *_pruning(settings, world, tick_s * TICKS_PER_PRUNING, broker),
+    )
+
+
+def _watching(world: World, tick_s: float, lwm2m: Lwm2mSide) -> tuple[Duty, ...]:
+    return (
+        Expirer(writer=world.writer, clock=world.clock, interval_s=tick_s),
+        Rescuer(
+            writer=world.writer,
+            reader=world.reader,
+            dispatcher=lwm2m.dispatcher,
+            clock=world.clock,
+            interval_s=tick_s,
+        ),
+        SessionSweeper(sessions=lwm2m.sessions, clock=world.clock, interval_s=tick_s),
+        AddressKeeper(sessions=lwm2m.sessions, interval_s=tick_s),
+    )
+
+
+def _pruning(settings: Settings, world: World, interval_s: float, broker: Broker) -> tuple[Duty, ...]:
+    writer, clock = world.writer, world.clock
+    return (
+        Pruner(
+            writer=writer,
+            clock=clock,
+            retention_ms=settings.store.retention_days * DAY_MS,
+            interval_s=interval_s,
+        ),
+        DataPruner(
+            writer=writer,
+            clock=clock,
+            retention_ms=settings.data.retention_days * DAY_MS,
+            interval_s=interval_s,
+        ),
+        AuditPruner(
+            writer=writer,
+            clock=clock,
+            retention_ms=settings.audit.retention_days * DAY_MS,
+            rows_max=settings.audit.rows_max,
+            interval_s=interval_s,
+        ),
+        TopicPruner(writer=writer, clock=clock, sweep=broker.sweep, interval_s=interval_s),
+    )
