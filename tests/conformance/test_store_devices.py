@@ -20,6 +20,7 @@ from commandpost.domain.facts import (
     KeysNotChanged,
     LateAnswer,
     NotCreated,
+    NotUpdated,
     RecordLateAnswer,
     ReplaceKey,
     StartSession,
@@ -255,8 +256,25 @@ class TestUpdateDevice:
         device = store.make_device()
         foreign = replace(device, product_id=store.make_product("other"), title="mine now")
 
-        assert store.apply(UpdateDevice(device=foreign)) is None
+        assert store.apply(UpdateDevice(device=foreign)) is NotUpdated.DEVICE_GONE
         assert store.ask(store.reader.find_device(device.id)) == device
+
+    def test_of_two_who_want_one_auth_info_one_gets_it(self, store: StoreHarness) -> None:
+        first = store.make_connecting_device()
+        second = store.make_connecting_device(first.product_id, "sn-2")
+        taken = replace(second, auth_info=first.auth_info)
+
+        assert store.apply(UpdateDevice(device=taken)) is NotUpdated.AUTH_INFO_TAKEN
+        assert store.ask(store.reader.find_device(second.id)) == second
+
+    def test_an_auth_info_is_free_for_its_owner_other_products_and_lwm2m(self, store: StoreHarness) -> None:
+        owner = store.make_connecting_device()
+        stranger = store.make_connecting_device(sn="sn-2")
+        by_imei = store.make_device(owner.product_id)
+
+        for device in (owner, stranger, by_imei):
+            given = replace(device, title="new", auth_info=owner.auth_info)
+            assert store.apply(UpdateDevice(device=given)) == given
 
     def test_manufacturer_and_model_are_kept(self, store: StoreHarness) -> None:
         device = store.make_device()

@@ -7,7 +7,7 @@ import pytest
 from commandpost.domain.device import Device, KeyKind
 from commandpost.domain.device_key import DeviceKey, KeyPermission, KeyResource
 from commandpost.domain.errors import StoreUnavailable
-from commandpost.domain.facts import CreateDevice, DeleteDevice, NotCreated, ReplaceKey, UpdateDevice
+from commandpost.domain.facts import CreateDevice, DeleteDevice, NotCreated, ReplaceKey
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.domain.key_facts import (
     AddDeviceKey,
@@ -203,13 +203,6 @@ class TestRegister:
         registered = self.register(store, replace(fact, device=given))
 
         assert (registered.device.id, registered.is_new) == (2, True)
-
-    def test_of_two_with_one_auth_info_it_is_the_older(self, store: StoreHarness) -> None:
-        older = store.make_connecting_device()
-        younger = store.make_connecting_device(older.product_id, "sn-2")
-        store.apply(UpdateDevice(device=replace(younger, auth_info=older.auth_info)))
-
-        assert self.register(store, self.newcomer(older.product_id)).device == older
 
     def test_registered_keys_take_no_room_from_others(self, store: StoreHarness) -> None:
         product_id = store.make_product()

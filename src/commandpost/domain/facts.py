@@ -251,9 +251,17 @@ class CreateDevice(Fact[Device | NotCreated]):
     device: Device
 
 
+class NotUpdated(Enum):
+    """Why a device was not updated."""
+
+    DEVICE_GONE = "device_gone"
+    AUTH_INFO_TAKEN = "auth_info_taken"
+    """Another device of the product, one that speaks no LwM2M, logs in with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateDevice(Fact[Device | None]):
-    """Put the device as given in place of the one with its id and product; None when there is none.
+class UpdateDevice(Fact[Device | NotUpdated]):
+    """Put the device as given in place of the one with its id and product.
 
     Only what its owner may change is taken from it. Id, product, protocol, IMEI and created_at stay, and so does what
     registration and setup learned: activated_at, last_heard_at, manufacturer, model, is_setup_done. Keys and the DTLS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from commandpost.domain.device import Device, DeviceFilter, DeviceSecurity, GeoLocation, Product
 from commandpost.domain.errors import Invalid, NotFound, StoreUnavailable, Taken
-from commandpost.domain.facts import CreateDevice, DeleteDevice, NotCreated, UpdateDevice
+from commandpost.domain.facts import CreateDevice, DeleteDevice, NotCreated, NotUpdated, UpdateDevice
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import Clock, Page, SecretBox, StoreReader, StoreWriter
 from commandpost.domain.resource import DiscoveredObject
@@ -24,7 +24,6 @@ from commandpost.services.identities import GivenKeys, Identities
 from commandpost.services.registration import split_endpoint_name
 from commandpost.services.sessions import Sessions
 
-SAME_AUTH_INFO_MAX = 3  # a filter by auth_info finds one device each by IMEI, by stored text and by the text in it
 IMSI_OLD_MAX = 10  # earlier IMSIs kept for show
 
 
@@ -211,12 +210,13 @@ class Devices:
                 imsi_old=old[-IMSI_OLD_MAX:],
                 imsi_changed_at=self._clock.wall_ms(),
             )
-        if not device.is_lwm2m and changed.auth_info != device.auth_info:
-            await self._check_is_free(changed)
-        result = await self._writer.perform(UpdateDevice(device=changed))
-        if result is None:
-            raise NotFound("device", str(device_id))
-        return result
+        updated = await self._writer.perform(UpdateDevice(device=changed))
+        match updated:
+            case NotUpdated.DEVICE_GONE:
+                raise NotFound("device", str(device_id))
+            case NotUpdated.AUTH_INFO_TAKEN:
+                raise Taken("auth_info", changed.auth_info)
+        return updated
 
     async def remove(self, product: Product, device_id: DeviceId) -> None:
         """Delete a device with everything it has; one that is registered hears of it at its next UPDATE.
@@ -261,15 +261,6 @@ class Devices:
         if device is None or device.product_id != product.id:
             raise NotFound("device", str(device_id))
         return device
-
-    async def _check_is_free(self, changed: Device) -> None:
-        """Look whether another device has the auth_info; the fact of a change knows no word for that."""
-        which = DeviceFilter(auth_info=changed.auth_info)
-        _, same = await self._reader.list_devices(changed.product_id, which, Page(number=1, size=SAME_AUTH_INFO_MAX))
-        if any(
-            other.imei is None and other.id != changed.id and other.auth_info == changed.auth_info for other in same
-        ):
-            raise Taken("auth_info", changed.auth_info)
 
     async def _view(self, device: Device) -> DeviceView:
         (view,) = await self._views((device,))

@@ -1,5 +1,8 @@
 """What owners say of products and devices, and what they are shown."""
 
+import asyncio
+from collections.abc import Coroutine, Sequence
+
 import pytest
 
 from commandpost.domain.command import CommandState, DeliveryPolicy, Trigger
@@ -335,3 +338,23 @@ async def test_command_of_another_device_is_not_this_ones() -> None:
         await house.do(house.commands.get(product, other, command.id))
     with pytest.raises(NotFound):
         await house.do(house.commands.cancel(product, other, command.id))
+
+
+@on_event_loop
+async def test_of_changes_at_once_to_one_auth_info_one_is_taken() -> None:
+    """It is what an EDP device logs in with: two that had it would be one to the platform."""
+    house = House()
+    product = await house.add_product()
+    devices = [
+        await house.do(house.devices.create(product, NewDevice(protocol="EDP", title="e", auth_info=f'"sn-{number}"')))
+        for number in range(3)
+    ]
+
+    changes = [house.devices.change(product, each.id, DeviceChange(auth_info='"one"')) for each in devices]
+    ends = await house.do(_ends_of(changes))
+
+    assert [isinstance(end, Taken) for end in ends] == [False, True, True]
+
+
+async def _ends_of(changes: Sequence[Coroutine[object, object, object]]) -> list[object]:
+    return await asyncio.gather(*changes, return_exceptions=True)

@@ -14,6 +14,7 @@ from commandpost.domain.facts import (
     KeepResources,
     KeysNotChanged,
     NotCreated,
+    NotUpdated,
     PruneOldKeys,
     ReplaceKey,
     UpdateDevice,
@@ -114,13 +115,9 @@ class DeviceFacts:
         device = fact.device
         if device.product_id not in self._state.products:
             return NotCreated.PRODUCT_GONE
-        others = self._state.devices.values()
-        if device.imei is not None and any(other.imei == device.imei for other in others):
+        if device.imei is not None and any(other.imei == device.imei for other in self._state.devices.values()):
             return NotCreated.IMEI_TAKEN
-        if device.imei is None and any(
-            other.imei is None and other.product_id == device.product_id and other.auth_info == device.auth_info
-            for other in others
-        ):
+        if self._is_auth_info_taken(device):
             return NotCreated.AUTH_INFO_TAKEN
         if self._is_psk_identity_taken(device) or self._is_imei_claimed(device):
             return NotCreated.PSK_IDENTITY_TAKEN
@@ -134,11 +131,13 @@ class DeviceFacts:
         self._state.devices[device_id] = created
         return created
 
-    def _update_device(self, fact: UpdateDevice) -> Device | None:
+    def _update_device(self, fact: UpdateDevice) -> Device | NotUpdated:
         before = self._state.devices.get(fact.device.id)
         if before is None or before.product_id != fact.device.product_id:
-            return None
+            return NotUpdated.DEVICE_GONE
         after = change_device(before, fact.device)
+        if after.auth_info != before.auth_info and self._is_auth_info_taken(after):
+            return NotUpdated.AUTH_INFO_TAKEN
         self._state.devices[after.id] = after
         return after
 
@@ -152,6 +151,13 @@ class DeviceFacts:
         self._state.devices[after.id] = after
         self._forget_proofs(fact.device_id)
         return after
+
+    def _is_auth_info_taken(self, device: Device) -> bool:
+        return device.imei is None and any(
+            other.imei is None and other.product_id == device.product_id and other.auth_info == device.auth_info
+            for other in self._state.devices.values()
+            if other.id != device.id
+        )
 
     def _is_psk_identity_taken(self, device: Device) -> bool:
         identity = device.psk_identity

@@ -15,6 +15,7 @@ from commandpost.domain.facts import (
     KeepResources,
     KeysNotChanged,
     NotCreated,
+    NotUpdated,
     PruneOldKeys,
     ReplaceKey,
     UpdateDevice,
@@ -135,12 +136,15 @@ class DeviceFacts:
         self._execute(self._sql["insert_device"], device_to_row(device))
         return device
 
-    def _update_device(self, fact: UpdateDevice) -> Device | None:
+    def _update_device(self, fact: UpdateDevice) -> Device | NotUpdated:
         row = self._execute(self._sql["find_device_row"], (fact.device.id,)).fetchone()
         before = None if row is None else device_from_row(row)
         if before is None or before.product_id != fact.device.product_id:
-            return None
+            return NotUpdated.DEVICE_GONE
         after = change_device(before, fact.device)
+        is_new_login = after.imei is None and after.auth_info != before.auth_info
+        if is_new_login and self._is_true("is_auth_info_taken", after.product_id, after.auth_info):
+            return NotUpdated.AUTH_INFO_TAKEN
         self._execute(self._sql["update_device"], device_to_row(after))
         return after
 

@@ -112,10 +112,10 @@ id, product_id, protocol, title, description, tags, location, is_private, is_aut
 SELECT {own_device_columns} FROM device WHERE id = ?;
 
 -- name: find_device_by_auth_info
--- The device of a product that has no IMEI and this auth_info; an update may have given it to two, then the older one.
+-- The device of a product that has no IMEI and this auth_info: there is one at most.
 SELECT {own_device_columns} FROM device INDEXED BY device_by_auth_info
 WHERE product_id = ? AND auth_info = ? AND imei IS NULL
-ORDER BY id LIMIT 1;
+LIMIT 1;
 
 -- name: is_imei_taken
 -- Whether any device has an IMEI.
