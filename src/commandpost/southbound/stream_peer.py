@@ -6,6 +6,7 @@ sockets (stream_server).
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol, cast
@@ -57,7 +58,7 @@ class MemoryBudget:
         return after <= before or self.held_bytes <= self._bytes_max
 
 
-class StreamPeer(asyncio.Protocol):
+class StreamPeer(asyncio.Protocol, ABC):
     """See the module. A subclass sets `engine`, drains its events in `handle_events`, and hears of the end."""
 
     __slots__ = (
@@ -102,24 +103,24 @@ class StreamPeer(asyncio.Protocol):
 
     # --- what a subclass does -----------------------------------------------------------------------------------
 
+    @abstractmethod
     def handle_events(self) -> None:
         """Take every event of the engine."""
-        raise NotImplementedError
 
     def heard(self) -> None:
         """Bytes came, and what they led to is done. Pings are no events: only here is a device noticed that pings."""
 
+    @abstractmethod
     def take_output(self) -> bytes:
         """Give what the engine wants written, and forget it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_engine(self) -> None:
         """Tell the engine that the stream has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connection_over(self) -> None:
         """The stream has ended, whoever ended it; called once."""
-        raise NotImplementedError
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
