@@ -255,7 +255,8 @@ def test_mqtt_devices_connect_over_tls(tmp_path: Path) -> None:
         assert not is_online(server, device)
 
     assert (told["connected"], told["failures"]) == (1, 0)
-    assert (mistrustful["logins"], mistrustful["last_end"]) == (0, "no connection")
+    assert mistrustful["logins"] == 0
+    assert mistrustful["last_end"].startswith("no connection: certificate not trusted: ")
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:

@@ -97,7 +97,8 @@ def test_where_there_are_several_products_one_has_to_be_named(data_dir: str) -> 
     named = run_json("key", "show", "--product", created["id"], "--data-dir", data_dir)
 
     assert unnamed.returncode == 2
-    assert created["id"] in one_line(unnamed.stderr)
+    told = f"--product is missing, and there are several products: 1, {created['id']}"
+    assert told in one_line(unnamed.stderr)
     assert named["master_key"] == created["master_key"]
 
 
@@ -154,7 +155,7 @@ def test_people_get_tables(data_dir: str) -> None:
 
     assert done.returncode == 0
     heading, row = done.stdout.splitlines()
-    assert heading.split()[:3] == ["id", "imei", "title"]
+    assert heading.split()[:4] == ["id", "protocol", "imei", "title"]
     assert IMEI in row
 
 

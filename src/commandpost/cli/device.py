@@ -7,7 +7,7 @@ import typer
 from commandpost.cli.answers import print_fields, print_json, print_table
 from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
 
-app = typer.Typer(help="LwM2M devices.", no_args_is_help=True)
+app = typer.Typer(help="Devices; those of LwM2M can be added here.", no_args_is_help=True)
 
 DeviceArgument = Annotated[str, typer.Argument(metavar="DEVICE", help="A device's id, or its IMEI.")]
 
@@ -78,7 +78,7 @@ def list_devices(
     if as_json:
         print_json(answer)
         return
-    columns = ("id", "imei", "title", "online", "last_heard_at", "manufacturer", "model")
+    columns = ("id", "protocol", "imei", "title", "online", "last_heard_at", "manufacturer", "model")
     print_table(answer["devices"], columns, empty="no devices here")
     if answer["devices"] and answer["total"] > len(answer["devices"]):
         print(f"{len(answer['devices'])} of {answer['total']} devices: --page tells which")

@@ -164,4 +164,5 @@ def replay(
     if as_json:
         print_json(answer)
     else:
-        print(f"{answer['replayed']} events are told again")
+        count = answer["replayed"]
+        print(f"{count} event{' is' if count == 1 else 's are'} told again")

@@ -16,9 +16,10 @@ from commandpost.services.push.subscriptions import NewSubscription, Subscriptio
 
 FAILURES_MAX: Final = 100  # of one answer, as of every list of the admin door
 ID_MAX: Final = 2**63 - 1
+ID_CHARACTERS_MAX: Final = 64  # three times the longest id: a refusal repeats what was asked for
 
 FindProduct = Callable[[str | None], Awaitable[Product]]
-_Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}$")]
+_Id = Annotated[str, msgspec.Meta(max_length=ID_CHARACTERS_MAX)]
 
 
 class AddPush(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +88,7 @@ class AdminPush:
         """Remove a subscription; one that is not there is removed already."""
         product = await self._find_product(wanted.product_id)
         try:
-            await self._subscriptions.remove(product, _number(wanted.subscription_id))
+            await self._subscriptions.remove(product, _existing("subscription", wanted.subscription_id))
         except NotFound as error:
             if error.kind != "subscription":
                 raise
@@ -97,7 +98,7 @@ class AdminPush:
     async def verify(self, wanted: OnePush) -> object:
         """Ask a receiver again to show that it is one."""
         product = await self._find_product(wanted.product_id)
-        await self._subscriptions.verify(product, _number(wanted.subscription_id))
+        await self._subscriptions.verify(product, _existing("subscription", wanted.subscription_id))
         return {"id": wanted.subscription_id, "verified": True}
 
     async def failures(self, wanted: ListFailures) -> object:
@@ -105,8 +106,8 @@ class AdminPush:
         product = await self._find_product(wanted.product_id)
         found = await self._subscriptions.failures(
             product,
-            _number(wanted.subscription_id),
-            before_id=None if wanted.before is None else _number(wanted.before),
+            _existing("subscription", wanted.subscription_id),
+            before_id=_before(wanted.before),
             limit=wanted.limit,
         )
         return [failure_to_json(failure) for failure in found]
@@ -114,8 +115,10 @@ class AdminPush:
     async def replay(self, wanted: ReplayPush) -> object:
         """Tell failures again."""
         product = await self._find_product(wanted.product_id)
-        only_id = None if wanted.failure_id is None else _number(wanted.failure_id)
-        count = await self._subscriptions.replay(product, _number(wanted.subscription_id), only_id=only_id)
+        only_id = None if wanted.failure_id is None else _existing("failure", wanted.failure_id)
+        count = await self._subscriptions.replay(
+            product, _existing("subscription", wanted.subscription_id), only_id=only_id
+        )
         return {"id": wanted.subscription_id, "replayed": count}
 
 
@@ -128,6 +131,25 @@ def _batch(wanted: AddPush) -> Batch | None:
     return Batch(count=wanted.batch_count, interval_ms=interval_ms)
 
 
-def _number(digits: str) -> int:
+def _existing(kind: str, text: str) -> int:
+    # What is no number names nothing, as an id that nobody has.
+    number = _number(text)
+    if number is None:
+        raise NotFound(kind, text)
+    return number
+
+
+def _before(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = _number(text)
+    if number is None:
+        raise Invalid("before", text, "the id of a failure")
+    return number
+
+
+def _number(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit()):
+        return None
     # More than an id can have names nothing; the store's integers would overflow.
-    return min(int(digits), ID_MAX)
+    return min(int(text), ID_MAX)

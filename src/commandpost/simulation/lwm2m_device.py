@@ -28,11 +28,9 @@ from commandpost.protocols.coap.events import (
 )
 from commandpost.protocols.coap.exchange import Request
 from commandpost.protocols.coap.message import CoapMessage
-from commandpost.protocols.errors import DecodeError
 from commandpost.protocols.lwm2m.bootstrap import format_bootstrap_request
 from commandpost.protocols.lwm2m.lifetime import renewal_delay_s
 from commandpost.protocols.lwm2m.registration import (
-    REGISTRATION_PATH,
     format_deregister,
     format_register,
     format_update,
@@ -43,6 +41,7 @@ from commandpost.simulation.device_channel import DeviceChannel, DeviceLink
 from commandpost.simulation.device_settings import DeviceCounters, DeviceSettings, ServedRequest
 from commandpost.simulation.object_server import ObjectServer
 from commandpost.simulation.objects import ObjectTree
+from commandpost.simulation.registration_path import below_rd, location_of
 from commandpost.simulation.request_answerer import RequestAnswerer
 
 SERVED_KEPT_DEFAULT: Final = 10_000  # entries of the log; a fleet keeps none
@@ -174,7 +173,7 @@ class SimulatedDevice:
         self._channel.turn_on()
         if self._exchange is not None:
             self._channel.endpoint.cancel_exchange(self._exchange[0])
-        self._send(_Purpose.DEREGISTER, format_deregister(_below_rd(self.location), auth_code=self.settings.auth_code))
+        self._send(_Purpose.DEREGISTER, format_deregister(below_rd(self.location), auth_code=self.settings.auth_code))
         self._channel.drive()
 
     def wake(self) -> None:
@@ -303,7 +302,7 @@ class SimulatedDevice:
             self._send(_Purpose.REGISTER, request)
         else:
             request = format_update(
-                _below_rd(self.location), lifetime_s=settings.lifetime_s, auth_code=settings.auth_code
+                below_rd(self.location), lifetime_s=settings.lifetime_s, auth_code=settings.auth_code
             )
             self._send(_Purpose.UPDATE, request)
 
@@ -330,7 +329,7 @@ class SimulatedDevice:
                 self.bootstrap.begin()
                 self._channel.takes_requests = True
                 self._live_at(self._channel.now() + PENDING_S)
-            case _Purpose.REGISTER, Code.CREATED if message is not None and (location := _location(message)):
+            case _Purpose.REGISTER, Code.CREATED if message is not None and (location := location_of(message)):
                 self._become_registered(location)
             case _Purpose.UPDATE, Code.CHANGED:
                 self.counters.updates += 1
@@ -438,15 +437,3 @@ class SimulatedDevice:
     def _on_notified(self) -> None:
         self._undelivered = max(0, self._undelivered - 1)
         self._plan()
-
-
-def _location(message: CoapMessage) -> str:
-    try:
-        return "/".join(message.location_path)
-    except DecodeError:
-        return ""
-
-
-def _below_rd(location: str) -> str:
-    """Give the part of a location that the wire functions want: they write the path of registrations themselves."""
-    return location.removeprefix(f"{REGISTRATION_PATH}/")

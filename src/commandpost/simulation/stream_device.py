@@ -26,7 +26,7 @@ from commandpost.simulation.stream_client import (
     StreamEvent,
 )
 from commandpost.simulation.stream_device_settings import ReceivedCommand, StreamCounters, StreamDeviceSettings
-from commandpost.simulation.stream_link import StreamLink
+from commandpost.simulation.stream_link import NO_CONNECTION, StreamLink
 
 HEARD_KEPT_DEFAULT: Final = 10_000  # entries of the log; a fleet keeps none
 _DOUBLINGS_MAX: Final = 16  # of the back-off; retry_max_s ends it long before
@@ -188,9 +188,9 @@ class StreamDevice:
         self._client.receive_bytes(data, now=self._now())
         self.settle()
 
-    def stream_ended(self) -> None:
+    def stream_ended(self, why_not_opened: str = NO_CONNECTION) -> None:
         """Note that the server, or the way to it, is gone."""
-        self._end("the stream ended" if self._is_open else "no connection")
+        self._end("the stream ended" if self._is_open else why_not_opened)
 
     # Its life: one timer, set to the next thing it does by itself.
 

@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Final
 
-from commandpost.simulation.stream_link import StreamOwner
+from commandpost.simulation.stream_link import NO_CONNECTION, StreamOwner
 
 CONNECT_S: Final = 15.0  # five attempts of TCP, at 1, 3, 7 and 15 s; a server that takes longer is not there
 OUTPUT_BYTES_MAX: Final = 1_048_576  # written and not taken by the server: a device has no memory for more
@@ -101,9 +101,16 @@ class TcpDeviceLink:
                     ssl=self._server.tls,
                     server_hostname=self._server.server_name if self._server.tls is not None else None,
                 )
-        except OSError:  # no way, nobody there, no descriptor, a wrong certificate; TimeoutError is one too
+        except OSError as error:  # no way, nobody there, no descriptor, a wrong certificate; TimeoutError is one too
             if self._present is stream and stream.owner is not None:
-                stream.owner.stream_ended()
+                stream.owner.stream_ended(_why_not_opened(error))
+
+
+def _why_not_opened(error: OSError) -> str:
+    """Tell a certificate that is not trusted from a server that is not there: people look elsewhere for it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{NO_CONNECTION}: certificate not trusted: {error.verify_message}"
+    return NO_CONNECTION
 
 
 class _Stream(asyncio.Protocol):

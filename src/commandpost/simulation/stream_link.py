@@ -3,7 +3,9 @@
 The link on real sockets is stream_device_link; tests have one in memory.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
+
+NO_CONNECTION: Final = "no connection"
 
 
 class StreamOwner(Protocol):
@@ -17,7 +19,7 @@ class StreamOwner(Protocol):
         """Bytes have come."""
         ...
 
-    def stream_ended(self) -> None:
+    def stream_ended(self, why_not_opened: str = NO_CONNECTION) -> None:
         """It has ended, or could not be opened."""
         ...
 

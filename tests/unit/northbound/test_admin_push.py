@@ -84,9 +84,9 @@ def test_a_receiver_that_does_not_answer_is_told_of() -> None:
         door.call("add", AddPush(url=URL, token=TOKEN))
 
 
-@pytest.mark.parametrize("digits", ["2", "0", "9" * 19])
+@pytest.mark.parametrize("digits", ["2", "0", "9" * 19, "9" * 40, "nope", "-1", "\N{SUPERSCRIPT TWO}", ""])
 def test_a_subscription_that_is_not_there_is_not_found(digits: str) -> None:
-    """However large its id."""
+    """However large its id, and if it is no number."""
     door = Door()
     door.call("add", AddPush(url=URL, token=TOKEN))
 
@@ -97,3 +97,16 @@ def test_a_subscription_that_is_not_there_is_not_found(digits: str) -> None:
     ):
         with pytest.raises(NotFound):
             door.call(name, wanted)
+    assert door.call("remove", OnePush(subscription_id=digits))["removed"] is False
+
+
+def test_failures_that_are_not_there_are_refused_by_name() -> None:
+    """One to tell again does not exist; a page cannot begin before what is no id."""
+    door = Door()
+    door.call("add", AddPush(url=URL, token=TOKEN))
+
+    with pytest.raises(NotFound, match="failure nope does not exist"):
+        door.call("replay", ReplayPush(subscription_id="1", failure_id="nope"))
+    with pytest.raises(Invalid) as refused:
+        door.call("failures", ListFailures(subscription_id="1", before="nope"))
+    assert refused.value.field == "before"

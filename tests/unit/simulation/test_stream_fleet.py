@@ -21,6 +21,7 @@ from commandpost.simulation.stream_device_link import OUTPUT_BYTES_MAX, StreamAd
 from commandpost.simulation.stream_device_settings import StreamDeviceSettings
 from commandpost.simulation.stream_fleet import StreamFleet, run_stream_fleet
 from commandpost.simulation.stream_fleet_settings import StreamFleetSettings, StreamProgress, StreamProtocol
+from commandpost.simulation.stream_link import NO_CONNECTION
 from tests.unit.simulation.http_api import HttpApi, http_answer
 from tests.unit.simulation.loop_clock import LoopClock
 from tests.unit.simulation.stream_platform import COMMAND_ID, EdpPlatform, MqttPlatform, StreamPlatform
@@ -189,7 +190,7 @@ class NotingOwner:
     def stream_received(self, data: bytes) -> None:
         self.received += data
 
-    def stream_ended(self) -> None:
+    def stream_ended(self, why_not_opened: str = NO_CONNECTION) -> None:
         self.told.put_nowait("ended")
 
     async def hears(self, what: str) -> None:
