@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,26 @@ def test_a_key_that_is_not_the_right_one_changes_nothing(settings: Settings) -> 
     assert not (settings.data_dir / "sealing.key.next").exists()
     key_file.write_bytes(right)
     assert len(shown_keys(settings)) == 2
+
+
+def test_nothing_starts_without_the_key_of_what_is_there(settings: Settings) -> None:
+    """A new key would refuse every application and device, and seal what comes under itself."""
+    key_file = settings.data_dir / "sealing.key"
+    keys, right = shown_keys(settings), key_file.read_bytes()
+
+    key_file.unlink()
+    with pytest.raises(KeyFileRefused, match="does not exist"):
+        shown_keys(settings)
+    assert not key_file.exists()
+    with pytest.raises(KeyFileRefused, match="COMMANDPOST_SECRET_KEY"):
+        shown_keys(replace(settings, secret_key=bytes(32)))
+    key_file.write_bytes(b"00" * 32)
+    key_file.chmod(0o600)
+    with pytest.raises(KeyFileRefused, match="is not the key"):
+        shown_keys(settings)
+
+    key_file.write_bytes(right)
+    assert shown_keys(settings) == keys
 
 
 def test_a_key_from_the_environment_is_not_ours_to_change(tmp_path: Path) -> None:

@@ -63,6 +63,20 @@ def test_changes_and_the_showing_of_keys_are_kept_and_looking_is_not(tmp_path: P
         assert secret not in json.dumps(found)
 
 
+def test_what_was_changed_of_a_product_is_told(tmp_path: Path) -> None:
+    """Who opened a door without DTLS has to be found, and when."""
+    ask(
+        tmp_path,
+        ("product.create", {"name": "first", "device_security": "dtls"}),
+        ("product.set", {"product_id": "1", "device_security": "mixed", "allow_imei_only": True}),
+    )
+
+    assert [entry["target"] for entry in entries(tmp_path)] == [
+        "device_security mixed, allow_imei_only True",
+        "name first, device_security dtls",
+    ]
+
+
 def test_pages_of_the_audit(tmp_path: Path) -> None:
     """By product, and behind a number."""
     ask(tmp_path, *(("product.create", {"name": f"p{number}"}) for number in range(3)))

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from commandpost.app.key_change import finish_key_change
+from commandpost.app.key_change import finish_key_change, require_key
 from commandpost.config import CommitDriver, Settings, Synchronous
 from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.ports import Clock
@@ -52,6 +52,7 @@ def open_disk(settings: Settings, clock: Clock) -> Iterator[Disk]:
             if settings.secret_key is None:
                 # One that was broken off, or that began beside a running server, comes to its end before anything else.
                 finish_key_change(key_file, directory.database)
+            require_key(settings, directory, key_file)
             secrets = AesSecretBox(_sealing_key(settings, directory), random_bytes=os.urandom)
             object_model = load_models(settings.lwm2m.models_dir)
             durability = Durability.OFF if settings.store.synchronous is Synchronous.OFF else Durability.FULL

@@ -24,7 +24,7 @@ from commandpost.stores.sealing import (
     replace_key,
 )
 from commandpost.stores.sqlite.connection import Durability, open_writer
-from commandpost.stores.sqlite.resealing import Resealer, ResealingCount
+from commandpost.stores.sqlite.resealing import Resealer, ResealingCount, find_sealed_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,33 @@ def finish_key_change(key_file: Path, database: Path) -> ResealingCount:
             connection.close()
     replace_key(key_file)
     return count
+
+
+def require_key(settings: Settings, directory: DataDirectory, key_file: Path) -> None:
+    """Refuse a key that does not open what is there: no application could come in, and no device.
+
+    Made before a key file is, for a new one in the place of a lost one would seal what comes under another key.
+
+    Raises:
+        KeyFileRefused: the key file is gone, or holds another key, or so do the settings.
+    """
+    if not directory.database.exists():
+        return
+    connection = open_writer(directory.database, durability=Durability.FULL)
+    try:
+        sealed = find_sealed_value(connection)
+    finally:
+        connection.close()
+    if sealed is None:
+        return
+    if settings.secret_key is None and not key_file.exists():
+        raise KeyFileRefused(f"{key_file} does not exist, and nothing else opens {directory.database}: put it back")
+    box = _box(key_file) if settings.secret_key is None else _new_box(settings.secret_key)
+    try:
+        box.unseal(sealed)
+    except StoreUnavailable:
+        origin = str(key_file) if settings.secret_key is None else "secret_key (COMMANDPOST_SECRET_KEY)"
+        raise KeyFileRefused(f"{origin} is not the key that {directory.database} was sealed with") from None
 
 
 def _check(key_file: Path, database: Path) -> None:

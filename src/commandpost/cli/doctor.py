@@ -11,6 +11,7 @@ from commandpost.cli.answers import print_json
 from commandpost.cli.exit_codes import ExitCode
 from commandpost.cli.options import (
     CoapOption,
+    CoapsOption,
     ConfigOption,
     DataDirOption,
     EdpOption,
@@ -35,6 +36,7 @@ def doctor(
     http: HttpOption = None,
     https: HttpsOption = None,
     coap: CoapOption = None,
+    coaps: CoapsOption = None,
     mqtt: MqttOption = None,
     mqtts: MqttsOption = None,
     edp: EdpOption = None,
@@ -48,6 +50,7 @@ def doctor(
         "http.listen": http,
         "http.tls_listen": https,
         "coap.listen": coap,
+        "dtls.listen": coaps,
         "mqtt.listen": mqtt,
         "mqtt.tls_listen": mqtts,
         "edp.listen": edp,

@@ -56,6 +56,7 @@ def check_listeners(settings: Settings, serving: Mapping[str, object] | None) ->
         ("http", socket.SOCK_STREAM, settings.http.listen),
         ("https", socket.SOCK_STREAM, settings.http.tls_listen),
         ("coap", socket.SOCK_DGRAM, settings.coap.listen),
+        ("coaps", socket.SOCK_DGRAM, settings.dtls.listen),
         ("mqtt", socket.SOCK_STREAM, settings.mqtt.listen),
         ("mqtts", socket.SOCK_STREAM, settings.mqtt.tls_listen),
         ("edp", socket.SOCK_STREAM, settings.edp.listen),
@@ -99,7 +100,7 @@ def _try_to_bind(kind: socket.SocketKind, address: ListenAddress) -> None:
 def _bind_advice(name: str, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            listing = "ss -lunp" if name == "coap" else "ss -ltnp"
+            listing = "ss -lunp" if name in ("coap", "coaps") else "ss -ltnp"
             return f"choose another with --{name}, or stop who holds it (`{listing}` tells)"
         case errno.EACCES | errno.EPERM:
             return f"ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one with --{name}"

@@ -20,7 +20,11 @@ from commandpost.northbound.admin_records import format_instant
 
 ENTRIES_MAX: Final = 1_000  # of one answer: 0.4 MB
 ENTRIES_DEFAULT: Final = 100
-_TOLD: Final = ("name", "kind", "overlap_s", "imei", "device", "command_id", "subscription_id", "failure_id", "url")
+_TOLD: Final = (
+    *("name", "kind", "overlap_s", "imei", "device", "command_id", "subscription_id", "failure_id", "url"),
+    *("device_security", "allow_imei_only", "imei_rule", "auto_discover", "execute_delivery"),
+    *("bootstrap_uri", "bootstrap_secure_uri"),
+)
 """The parameters that say what a call is about; a key or a token is none of them."""
 
 

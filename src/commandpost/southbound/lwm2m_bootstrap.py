@@ -104,8 +104,11 @@ class BootstrapServer:
         grant = await self._bootstraps.grant(request.endpoint_name, request.auth_code, remote)
         if isinstance(grant, SessionRefusal):
             return grant
-        if grant.device_id not in self._open and self.is_full:
+        under_way = self._open.get(grant.device_id)
+        if under_way is None and self.is_full:
             return SessionRefusal.UNAVAILABLE
+        if under_way is not None and under_way.is_proven and not grant.is_proven:
+            return SessionRefusal.UNAVAILABLE  # whoever knows an IMEI could break off what a key has begun
         self._stop(grant.device_id)
         bootstrap = _Bootstrap(
             grant,
@@ -162,6 +165,7 @@ class _Bootstrap:
         on_ended: "Callable[[_Bootstrap, bool], None]",
     ) -> None:
         self.device_id = grant.device_id
+        self.is_proven = grant.is_proven
         self.refused: list[str] = []
         """What the device said to steps it would not take; for the log."""
         self._driver = driver

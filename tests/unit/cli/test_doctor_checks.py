@@ -1,6 +1,7 @@
 """Doctor's findings: what is found, how it is judged, and that every complaint says what to do."""
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import pytest
 
 from commandpost.cli import doctor_checks
 from commandpost.cli.doctor_checks import Check, State
-from commandpost.config import Settings
+from commandpost.config import CoapSettings, DtlsSettings, HttpSettings, ListenAddress, Settings
 
 NOW_MS = 1_767_225_600_000  # 2026-01-01
 
@@ -100,6 +101,22 @@ def test_a_receive_buffer_the_system_will_not_give_is_a_warning() -> None:
         assert "net.core.rmem_max=1073741824" in check.advice
     else:
         assert "1073741824 granted" in check.found
+
+
+def test_a_dtls_port_somebody_else_has_fails() -> None:
+    """It is UDP like the one of CoAP, and its own server's is its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        dtls = DtlsSettings(listen=(ListenAddress(host="127.0.0.1", port=port),))
+        settings = Settings(http=HttpSettings(listen=()), coap=CoapSettings(listen=()), dtls=dtls)
+
+        (foreign,) = doctor_checks.check_listeners(settings, None)
+        (own,) = doctor_checks.check_listeners(settings, {"listeners": {"coaps": [f"127.0.0.1:{port}"]}})
+
+    assert (foreign.name, foreign.state, own.state) == ("coaps port", State.FAIL, State.OK)
+    assert "--coaps" in foreign.advice
+    assert "ss -lunp" in foreign.advice
 
 
 def test_a_server_that_does_not_answer_fails(tmp_path: Path) -> None:

@@ -23,6 +23,13 @@ from tests.unit.southbound.test_lwm2m_server import FakeSessions
 MODULE = "ep=865820031234567;460040427001234"
 GENERIC = "ep=865820031234567"
 GRANT = BootstrapGrant(device_id=DeviceId(7), uri="coap://192.0.2.1:5683")
+PROVEN = BootstrapGrant(
+    device_id=DeviceId(7),
+    uri="coaps://192.0.2.1:5684",
+    psk_identity=b"865820031234567",
+    access_key=b"access-key",
+    bootstrap_key=b"bootstrap-key",
+)
 NARROW = ["PUT /0/0", "POST /bs"]
 FULL = ["DELETE /", "PUT /0/0", "PUT /0/1", "PUT /1/0", "POST /bs"]
 
@@ -254,6 +261,41 @@ def test_a_new_request_of_the_device_takes_the_place_of_the_one_going_on() -> No
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(first.receive(), 60.0)
         return heard
+
+    assert bench.run(scenario()) == NARROW
+    assert len(bench.bootstraps) == 0
+
+
+def test_what_a_key_has_begun_is_not_broken_off_by_one_who_shows_none() -> None:
+    """Whoever merely knows an IMEI could keep a device from its bootstrap; he is told to come later."""
+    bench = BootstrapBench()
+    bench.keeper.answer = PROVEN
+
+    async def scenario() -> tuple[int, list[str]]:
+        first, second = bench.device(), bench.device()
+        first.send(ask(MODULE))
+        await first.receive()
+        bench.keeper.answer = GRANT
+        second.send(ask(MODULE, message_id=0x3000))
+        refusal = await second.receive()
+        return refusal.code, await take_part(first, lambda _: Code.CHANGED, until_s=60.0)
+
+    assert bench.run(scenario()) == (Code.SERVICE_UNAVAILABLE, NARROW)
+    assert len(bench.bootstraps) == 0
+
+
+def test_a_key_breaks_off_what_was_begun_without_one() -> None:
+    """Else a stranger could keep the device waiting by asking first."""
+    bench = BootstrapBench()
+
+    async def scenario() -> list[str]:
+        first, second = bench.device(), bench.device()
+        first.send(ask(MODULE))
+        await first.receive()
+        bench.keeper.answer = PROVEN
+        second.send(ask(MODULE, message_id=0x3000))
+        await second.receive()
+        return await take_part(second, lambda _: Code.CHANGED, until_s=60.0)
 
     assert bench.run(scenario()) == NARROW
     assert len(bench.bootstraps) == 0

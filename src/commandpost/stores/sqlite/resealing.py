@@ -143,3 +143,14 @@ def find_sealed_tables(connection: sqlite3.Connection) -> Iterator[SealedTable]:
         if sealed:
             has_index = INDEX_COLUMN in {column for column, _ in columns} and INDEXED_COLUMN in sealed
             yield SealedTable(name=name, keys=keys or ("rowid",), sealed=sealed, has_index=has_index)
+
+
+def find_sealed_value(connection: sqlite3.Connection) -> bytes | None:
+    """Give a key of applications as it is sealed, to try a sealing key on; None: nothing was sealed yet."""
+    for table in find_sealed_tables(connection):
+        if table.has_index:
+            query = f"SELECT {INDEXED_COLUMN} FROM {table.name} WHERE {INDEXED_COLUMN} IS NOT NULL LIMIT 1"  # noqa: S608 - see SealedTable
+            row = connection.execute(query).fetchone()
+            if row is not None:
+                return bytes(row[0])
+    return None
