@@ -8,16 +8,27 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.data import DATA_RUNS
 from benchmarks.dtls import DTLS_RUNS
 from benchmarks.figures import Comparison, as_markdown
 from benchmarks.processes import describe_machine
+from benchmarks.push import PUSH_RUNS
 from benchmarks.runs import RUNS as BASIC_RUNS
 from benchmarks.runs import Scale
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 TABLE_BEGINS, TABLE_ENDS = "<!-- table begins -->\n", "<!-- table ends -->\n"
-RUNS = {**BASIC_RUNS, **DTLS_RUNS}
-QUICK = Scale(rows=20_000, devices=2_000, requests=1_000, registrations=640, rounds=2, resident=2_000)
+RUNS = {**BASIC_RUNS, **DATA_RUNS, **PUSH_RUNS, **DTLS_RUNS}
+QUICK = Scale(
+    rows=20_000,
+    devices=2_000,
+    requests=1_000,
+    registrations=640,
+    rounds=2,
+    resident=2_000,
+    points_few=2_000,
+    points_many=20_000,
+)
 
 
 def main() -> int:

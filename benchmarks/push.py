@@ -9,6 +9,7 @@ from random import Random
 import aiohttp
 import uvloop
 
+from benchmarks.data import Silent, grouped
 from benchmarks.figures import Comparison, in_turn
 from benchmarks.processes import python_process
 from benchmarks.runs import Scale
@@ -26,8 +27,6 @@ from commandpost.northbound.push_client import PushClient
 from commandpost.northbound.push_format import PushFormat
 from commandpost.services.push.deliveries import Deliveries
 from commandpost.services.push.settings import PushSettings
-from commandpost.stores.commit_drivers import InlineDriver
-from commandpost.stores.group_commit import GroupCommit
 from commandpost.stores.sealing import AesSecretBox
 from commandpost.stores.sqlite.store import SqliteStore
 from tests.conformance import store_builders as build
@@ -83,13 +82,7 @@ def _deliver(path: Path, url: str, count: int, batch: Batch | None) -> Callable[
         (added,) = store.apply([AddSubscription(subscription=subscription, subscriptions_max=1)])
         assert isinstance(added, Subscription)
         _tell(store, devices, count, clock.wall_ms())
-        writer = GroupCommit(
-            InlineDriver(store, monotonic=clock.monotonic),
-            clock=clock,
-            scheduler=asyncio.get_running_loop(),
-            events=_Silent(),
-            on_broken=lambda error: None,
-        )
+        writer = grouped(store)
         style = PushFormat(random=Random(2), value_style=ValueStyle())
         deliveries = Deliveries(
             writer=writer,
@@ -99,7 +92,7 @@ def _deliver(path: Path, url: str, count: int, batch: Batch | None) -> Callable[
             secrets=secrets,
             ids=SystemIds(),
             clock=clock,
-            events=_Silent(),
+            events=Silent(),
             settings=PushSettings(requests_per_subscription_max=REQUESTS_OPEN),
         )
         started = time.perf_counter()
@@ -157,8 +150,4 @@ def _run(work: Coroutine[None, None, float]) -> float:
         return runner.run(work)
 
 
-class _Silent:
-    """Hears nothing."""
-
-    def emit(self, event: str, **fields: object) -> None:
-        pass
+PUSH_RUNS: dict[str, Callable[[Path, Scale], Iterator[Comparison]]] = {"pushes": pushes}

@@ -42,6 +42,8 @@ class Scale:
     registrations: int = 2_000
     rounds: int = 5
     resident: int = 10_000
+    points_few: int = 10_000
+    points_many: int = 1_000_000
 
     @property
     def streams(self) -> StreamScale:
