@@ -92,8 +92,6 @@ def refusals(device: StreamDevice, other: StreamDevice) -> dict[str, tuple[bytes
         "a level nobody knows": (connect_packet(device, level=6), REFUSED_LEVEL),
         "no client id": (connect_packet(like(device_id="")), REFUSED_ID),
         "a client id without end": (connect_packet(like(device_id="1" * 200)), REFUSED_ID),
-        "no password": (connect_packet(device, flags=USERNAME_ONLY), REFUSED_LOGIN),
-        "no user name": (connect_packet(device, flags=NO_FLAGS), REFUSED_LOGIN),
         "a wrong password": (connect_packet(device, secret="wrong"), REFUSED_LOGIN),
         "an empty password": (connect_packet(device, secret=""), REFUSED_LOGIN),
         "the secret with its quotes": (connect_packet(device, secret=f'"{device.secret}"'), REFUSED_LOGIN),
@@ -119,6 +117,17 @@ def test_every_wrong_login_is_answered_with_its_code_and_a_closed_stream(
 
     with raw_device(door(server, "mqtt"), device):
         pass
+
+
+@pytest.mark.parametrize("flags", [USERNAME_ONLY, NO_FLAGS])
+def test_a_login_without_user_name_or_password_is_closed_without_a_word(
+    server: ServerProcess, device: StreamDevice, flags: int
+) -> None:
+    """Southbound reference 5.1."""
+    with raw_stream(door(server, "mqtt")) as stream:
+        stream.send(connect_packet(device, flags=flags))
+
+        assert stream.rest() == b""
 
 
 def test_another_products_device_looks_like_none(server: ServerProcess, device: StreamDevice) -> None:

@@ -97,6 +97,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         writer=writer, reader=reader, ids=world.ids, clock=clock, settings=datapoint_settings(settings)
     )
     lwm2m = build_lwm2m_side(settings, world, datapoints=datapoints, identities=identities)
+    payload_dispatcher, connections = build_payload_side(world)
     products = Products(
         writer=writer,
         reader=reader,
@@ -104,11 +105,11 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         ids=world.ids,
         clock=clock,
         on_changed=(lwm2m.sessions.product_changed,),
+        on_key_replaced=(connections.credential_changed,),
     )
     authenticator = Authenticator(
         products=products, reader=reader, key_reader=reader, secrets=world.secrets, clock=clock
     )
-    payload_dispatcher, connections = build_payload_side(world)
     streams = build_streams(
         settings,
         world,
@@ -127,6 +128,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         secrets=world.secrets,
         clock=clock,
         on_removed=(streams.forget_device, authenticator.forget_device, world.on_keys_changed),
+        on_changed=(streams.device_changed,),
     )
     payloads = Payloads(
         writer=writer,
@@ -147,7 +149,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         settings=CommandSettings(waiting_max=settings.limits.waiting_max_per_device),
     )
     pushing = build_pushing(settings, world, tick_s=tick_s, pruning_s=tick_s * TICKS_PER_PRUNING)
-    duties = build_duties(settings, world, tick_s=tick_s, lwm2m=lwm2m, broker=streams.broker, audit=audit)
+    duties = build_duties(settings, world, tick_s=tick_s, lwm2m=lwm2m, streams=streams, audit=audit)
     api = Api(
         authenticator=authenticator,
         devices=devices,
@@ -159,6 +161,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
             secrets=world.secrets,
             ids=world.ids,
             clock=clock,
+            on_changed=(connections.credential_changed,),
         ),
         self_registration=SelfRegistration(
             writer=writer, products=products, secrets=world.secrets, ids=world.ids, clock=clock

@@ -6,6 +6,7 @@ Here: which duties there are, and how often each is done. Not here: what each do
 from typing import Final
 
 from commandpost.app.lwm2m_side import Lwm2mSide
+from commandpost.app.streams import Streams
 from commandpost.app.world import World
 from commandpost.config import Settings
 from commandpost.domain.instant import DAY_MS
@@ -18,6 +19,7 @@ from commandpost.services.maintenance import (
     Rescuer,
     SessionSweeper,
 )
+from commandpost.services.proof_keeper import ProofKeeper
 from commandpost.services.retention import DataPruner, TopicPruner
 from commandpost.southbound.mqtt.broker import Broker
 
@@ -25,13 +27,14 @@ TICKS_PER_PRUNING: Final = 60  # what is kept for months may stay a minute longe
 
 
 def build_duties(
-    settings: Settings, world: World, *, tick_s: float, lwm2m: Lwm2mSide, broker: Broker, audit: AuditLog
+    settings: Settings, world: World, *, tick_s: float, lwm2m: Lwm2mSide, streams: Streams, audit: AuditLog
 ) -> tuple[Duty, ...]:
     """Build every duty but those of the push side, in the order they are done."""
     return (
         *_watching(world, tick_s, lwm2m),
+        ProofKeeper(connections=streams.connections, interval_s=tick_s),
         AuditKeeper(audit=audit, interval_s=tick_s),
-        *_pruning(settings, world, tick_s * TICKS_PER_PRUNING, broker),
+        *_pruning(settings, world, tick_s * TICKS_PER_PRUNING, streams.broker),
     )
 
 

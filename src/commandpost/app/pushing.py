@@ -59,6 +59,7 @@ def build_pushing(settings: Settings, world: World, *, tick_s: float, pruning_s:
     triggers = Triggers(
         writer=world.writer,
         reader=world.reader,
+        devices=world.reader,
         sender=world.sender,
         clock=world.clock,
         on_change=deliveries.refresh,

@@ -9,8 +9,10 @@ from typing import Final
 
 from commandpost.app.world import World
 from commandpost.config import Settings, Takeover
+from commandpost.domain.device import Device
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import EventSink
+from commandpost.domain.proof import AuthInfoChanged, RegisteredDeviceGone, fingerprint_auth_info
 from commandpost.protocols.edp.limits import EdpLimits
 from commandpost.protocols.mqtt.limits import MqttLimits
 from commandpost.services.access import Authenticator
@@ -57,7 +59,13 @@ class Streams:
     def forget_device(self, device_id: DeviceId) -> None:
         """A device was deleted."""
         self.connections.forget_device(device_id)
+        self.connections.credential_changed(RegisteredDeviceGone(device_id=device_id))
         self.broker.forget_device(device_id)
+
+    def device_changed(self, device: Device) -> None:
+        """A device was changed, maybe in what it logs in with."""
+        fingerprint = fingerprint_auth_info(device.auth_info)
+        self.connections.credential_changed(AuthInfoChanged(only_device=device.id, fingerprint=fingerprint))
 
 
 def build_payload_side(world: World) -> tuple[PayloadDispatcher, Connections]:

@@ -46,6 +46,7 @@ def rotate(
             "--overlap",
             metavar="SECONDS",
             min=0,
+            max=31_536_000,  # OVERLAP_S_MAX of the products; importing it here would slow every start
             help="How long the old key is good yet; 0: it is void at once, and all that were replaced before it.",
         ),
     ] = 0,

@@ -10,6 +10,7 @@ from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.operation import Deliver
 from commandpost.domain.ports import Page
+from commandpost.domain.proof import ProofKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,10 @@ class PayloadChannel(Protocol):
 
     def remove(self) -> None:
         """The device is gone, or the server stops: close."""
+        ...
+
+    def revoke(self, kind: ProofKind) -> None:
+        """What the device logged in with is void: tell it as the protocol does, and close."""
         ...
 
 

@@ -60,6 +60,7 @@ from commandpost.services.products import (
 from commandpost.services.push.subscriptions import Subscriptions
 
 NUMBER_MAX: Final = 2**63 - 1  # what the store's integers hold
+PRODUCTS_TOLD_MAX: Final = 10  # in one line of a refusal
 WEAK_KEYS_LOOKED_FOR_MAX: Final = 1_000  # products; `doctor` waits for this
 
 
@@ -208,7 +209,10 @@ class AdminApi:
             return products[0]
         if not products:
             raise NotFound("product", "of any id")
-        raise Invalid("product", None, "one of " + ", ".join(str(product.id) for product in products[:10]))
+        ids = ", ".join(str(product.id) for product in products[:PRODUCTS_TOLD_MAX])
+        more = len(products) - PRODUCTS_TOLD_MAX
+        rest = f" and {more} more" if more > 0 else ""
+        raise AdminError("invalid", f"--product is missing, and there are several products: {ids}{rest}")
 
     # --- devices -----------------------------------------------------------------------------------------------------
 

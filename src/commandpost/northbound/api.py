@@ -20,6 +20,7 @@ from commandpost.northbound.onenet.dialect import Dialect
 from commandpost.northbound.onenet.errno import ErrnoTable, list_numbers
 from commandpost.northbound.onenet.routes import call_routes, push_routes
 from commandpost.northbound.pages import page_routes
+from commandpost.northbound.query import OF_NO_UTF8
 from commandpost.northbound.reference_page import Table
 from commandpost.northbound.routing import PathValues, Route, RouteTable
 from commandpost.northbound.security_headers import HEADERS_OF_ANSWERS, HEADERS_OVER_TLS
@@ -137,7 +138,7 @@ class Api:
         route, path_values = found
         response = await route.handler(request, path_values)
         trail = request.trail
-        if trail.is_credential_refused or (route.method != "GET" and self._audit is not None):
+        if trail.is_for_audit or route.method != "GET":
             self._keep(route, path_values, request, response)
         if trail.is_credential_wrong and self._failed_logins is not None:
             may_stay = await self._failed_logins.failed(trail.remote)
@@ -145,7 +146,7 @@ class Api:
         return response
 
     def _keep(self, route: Route, path_values: PathValues, request: ApiRequest, response: ApiResponse) -> None:
-        """Keep who called, what for and how it ended: of calls that change something, and of refused credentials."""
+        """Keep who called, what for and how it ended: of calls that change something, show keys, or are not allowed."""
         if self._audit is not None:
             entry = request.trail.entry(
                 action=f"{route.method} {route.template}",
@@ -229,11 +230,13 @@ def _error_table() -> Table:
 
 
 def _segments(scope: Scope) -> tuple[str, ...] | None:
-    """Give the parts of a path that holds an encoded slash; every other path is what its text says."""
+    """Give the parts of a path that holds an encoded slash or no UTF-8; every other path is what its text says."""
     raw_path: bytes = scope.get("raw_path") or b""
-    if b"%" not in raw_path or b"%2f" not in raw_path.lower():
+    if b"%" not in raw_path:
         return None
-    return "", *(unquote(part) for part in raw_path.decode("latin-1").split("/") if part)
+    if b"%2f" not in raw_path.lower() and "\N{REPLACEMENT CHARACTER}" not in scope["path"]:
+        return None
+    return "", *(unquote(part, errors=OF_NO_UTF8) for part in raw_path.decode("latin-1").split("/") if part)
 
 
 def _remote(scope: Scope) -> str:

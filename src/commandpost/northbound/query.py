@@ -4,10 +4,16 @@ Here: text in, names and values out. Not here: which names exist and what their 
 Source: WHATWG URL, application/x-www-form-urlencoded; northbound reference 1.2, 1.3.
 """
 
+import re
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from commandpost.domain.errors import Invalid
+
+OF_NO_UTF8: Final = "surrogateescape"
+"""How octets that are no UTF-8 are decoded: as what no UTF-8 decodes to, so that they are known for what they are."""
+_ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
 
 class Query:
@@ -29,18 +35,23 @@ class Query:
         self._fallback = values
 
     def find(self, name: str) -> str | None:
-        """Give the value of a name, None when it is absent or empty."""
+        """Give the value of a name, None when it is absent or empty.
+
+        Raises:
+            Invalid: its octets are no UTF-8. Nobody minds those of a name that nobody asks for.
+        """
         value = self._exact.get(name)
         if value:
-            return value
+            return require_utf8(name, value)
         if self._folded is None:
             self._folded = _fold(self._exact)
         folded = name.lower()
-        return self._folded.get(folded) or self._fallback.get(folded) or None
+        value = self._folded.get(folded)
+        return require_utf8(name, value) if value else self._fallback.get(folded) or None
 
 
 def parse_query(raw: bytes, *, bytes_max: int, parameters_max: int) -> Query:
-    """Read a query; octets that are no UTF-8 become replacement characters.
+    """Read a query; octets that are no UTF-8 become lone surrogates, which `find` refuses.
 
     Raises:
         Invalid: it is longer, or holds more parameters, than allowed.
@@ -51,7 +62,7 @@ def parse_query(raw: bytes, *, bytes_max: int, parameters_max: int) -> Query:
         raise Invalid("query", f"more than {parameters_max} parameters", f"at most {parameters_max} parameters")
     exact: dict[str, str] = {}
     is_encoded = b"%" in raw or b"+" in raw
-    for piece in raw.decode("latin-1" if is_encoded else "utf-8", "replace").split("&"):
+    for piece in raw.decode("latin-1" if is_encoded else "utf-8", OF_NO_UTF8).split("&"):
         name, _, value = piece.partition("=")
         if is_encoded:
             name, value = _decode(name), _decode(value)
@@ -59,11 +70,22 @@ def parse_query(raw: bytes, *, bytes_max: int, parameters_max: int) -> Query:
     return Query(exact)
 
 
+def require_utf8(name: str, value: str) -> str:
+    """Give a decoded value back.
+
+    Raises:
+        Invalid: it came in octets that are no UTF-8.
+    """
+    if not value.isascii() and _ESCAPED.search(value):
+        raise Invalid(name, value, "text in UTF-8")
+    return value
+
+
 def _decode(text: str) -> str:
     """Undo the percent-encoding of a text whose characters stand for octets."""
     if "%" not in text and "+" not in text and text.isascii():
         return text  # most names and values of a query in which something else is encoded
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8", "replace")
+    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8", OF_NO_UTF8)
 
 
 def _fold(exact: Mapping[str, str]) -> Mapping[str, str]:

@@ -33,12 +33,14 @@ class CallTrail:
     target: str = ""
     is_credential_refused: bool = False
     """Whether there was no credential, or one that is not valid."""
+    is_for_audit: bool = False
+    """Whether the call is kept although it changes nothing: it shows keys, or lacked the right."""
     is_credential_wrong: bool = False
     """Whether one was shown, and is not valid."""
 
     def refuse_credential(self, *, is_missing: bool) -> None:
         """Note that nobody was recognised."""
-        self.is_credential_refused = True
+        self.is_credential_refused = self.is_for_audit = True
         self.is_credential_wrong = not is_missing
 
     def entry(self, *, action: str, path_values: Mapping[str, str], result: str, at: Instant) -> AuditEntry:

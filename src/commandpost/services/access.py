@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from urllib.parse import unquote
 
@@ -20,6 +20,7 @@ from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.payload_ports import DeviceKeyReader
 from commandpost.domain.ports import Clock, SecretBox, StoreReader
+from commandpost.domain.proof import LOGIN_METHOD, Proof, ProofKind
 from commandpost.services.products import KEY_CHARACTERS_MAX, Products
 
 KeyT = TypeVar("KeyT")
@@ -30,7 +31,6 @@ TOKEN_VERSION: Final = "2018-10-31"
 TOKEN_METHODS: Final = ("md5", "sha1", "sha256")
 KNOWN_KEYS_MAX: Final = 1024  # of all products together; a key looked up again costs two reads of the store
 KNOWN_ACCESS_KEYS_MAX: Final = 256  # as many as MasterKeys are remembered
-LOGIN_METHOD: Final = "post"
 _TOKEN_FIELDS: Final = ("et", "method", "res", "version")
 _DIGITS_MAX: Final = 18  # of a product id or a time: more do not fit into an int64
 _NAME_CHARACTERS_MAX: Final = 64
@@ -45,6 +45,8 @@ class Access:
     device_id: DeviceId | None = None
     """The one device a token was signed for."""
     is_by_token: bool = False
+    proof: Proof | None = field(default=None, compare=False, repr=False)
+    """By which credential, for who keeps it open longer than a call."""
 
     @property
     def actor(self) -> Actor:
@@ -97,7 +99,7 @@ class _KnownAccessKeys:
     """A product's access key, and the replaced ones, decoded."""
 
     product: Product
-    secrets: tuple[tuple[bytes, Instant | None], ...]
+    secrets: tuple[tuple[bytes, Proof], ...]
 
 
 class Authenticator:
@@ -137,18 +139,20 @@ class Authenticator:
             raise Unauthenticated(is_missing=not (api_key or authorization))
         return found
 
-    async def opens(self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device) -> bool:
-        """Tell whether a key or a token lets somebody log in as a device of the product.
+    async def prove(
+        self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device
+    ) -> Proof | None:
+        """Tell what lets somebody log in as a device of the product by a key or a token; None: nothing does.
 
         A device key does when it may post to the whole device: whoever has logged in reports for it.
         """
         try:
             access = await self.authenticate(api_key, token, self._clock.wall_ms())
         except Unauthenticated:
-            return False
+            return None
         if access.product.id != product_id or device.product_id != product_id:
-            return False
-        return access.is_allowed(device.id, LOGIN_METHOD)
+            return None
+        return access.proof if access.is_allowed(device.id, LOGIN_METHOD) else None
 
     def forget_keys(self) -> None:
         """A device key was changed or removed: what is remembered of them is void."""
@@ -178,7 +182,9 @@ class Authenticator:
         if master is None:
             found = await self._look_up_device_key(index)
         else:
-            found = _KnownKey(access=Access(product=master.product), text=shown, expires_at=master.expires_at)
+            proof = Proof(kind=ProofKind.MASTER_KEY, fingerprint=index, until=master.expires_at)
+            access = Access(product=master.product, proof=proof)
+            found = _KnownKey(access=access, text=shown, expires_at=master.expires_at)
         if found is not None and changes == self._changes():  # else what was read may be of before a change
             _remember(self._keys, index, found, KNOWN_KEYS_MAX)
         return found
@@ -188,7 +194,9 @@ class Authenticator:
         product = None if key is None else await self._reader.find_product(key.product_id)
         if key is None or product is None:
             return None
-        return _KnownKey(access=Access(product=product, key=key), text=self._secrets.unseal(key.sealed))
+        proof = Proof(kind=ProofKind.DEVICE_KEY, fingerprint=index, registered_device=key.registered_device)
+        access = Access(product=product, key=key, proof=proof)
+        return _KnownKey(access=access, text=self._secrets.unseal(key.sealed))
 
     # --- Authorization ------------------------------------------------------------------------------------------------
 
@@ -201,14 +209,18 @@ class Authenticator:
         if known is None:
             return None
         # Every key is tried, whichever fits: a token tells nobody how many there are.
-        fits = [_is_signed_by(secret, fields) and _is_good(end, now) for secret, end in known.secrets]
-        if not any(fits):
+        fits = [
+            proof for secret, proof in known.secrets if _is_signed_by(secret, fields) and _is_good(proof.until, now)
+        ]
+        if not fits:
             return None
-        product = known.product
+        product, proof = known.product, fits[0]
         if device_name is None:
-            return Access(product=product, is_by_token=True)
+            return Access(product=product, is_by_token=True, proof=proof)
         device_id = await self._find_device_id(product, device_name)
-        return None if device_id is None else Access(product=product, device_id=device_id, is_by_token=True)
+        if device_id is None:
+            return None
+        return Access(product=product, device_id=device_id, is_by_token=True, proof=proof)
 
     async def _find_access_keys(self, product_id: ProductId) -> _KnownAccessKeys | None:
         self._forget_changed()
@@ -226,11 +238,11 @@ class Authenticator:
             _remember(self._access_keys, product_id, found, KNOWN_ACCESS_KEYS_MAX)
         return found
 
-    def _decoded(self, keys: Iterable[SealedKey]) -> Iterator[tuple[bytes, Instant | None]]:
+    def _decoded(self, keys: Iterable[SealedKey]) -> Iterator[tuple[bytes, Proof]]:
         for key in keys:
             secret = _decode_base64(self._secrets.unseal(key.sealed))
             if secret is not None:
-                yield secret, key.expires_at
+                yield secret, Proof(kind=ProofKind.ACCESS_KEY, fingerprint=key.index, until=key.expires_at)
 
     async def _find_device_id(self, product: Product, name: str) -> DeviceId | None:
         """A device is named by its id, or else by its IMEI."""

@@ -4,11 +4,11 @@ A key is shown to its owner as often as he likes, so it is sealed at rest, not h
 asked in `access`. Source: northbound reference 9.1; design 10.1.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from commandpost.domain.device import DeviceFilter, Product
+from commandpost.domain.device import Product
 from commandpost.domain.device_key import (
     ACCESS_METHODS,
     DEVICE_KEYS_MAX,
@@ -22,7 +22,9 @@ from commandpost.domain.ids import DeviceId
 from commandpost.domain.key_facts import AddDeviceKey, ChangeDeviceKey, DeleteDeviceKey, NotAdded
 from commandpost.domain.payload_ports import DeviceKeyReader
 from commandpost.domain.ports import Clock, IdSource, Page, SecretBox, StoreReader, StoreWriter
+from commandpost.domain.proof import DeviceKeyChanged
 from commandpost.services.access import Authenticator
+from commandpost.services.named_devices import check_named_devices
 from commandpost.services.products import KEY_CHARACTERS_MAX, url_safe
 
 TITLE_CHARACTERS_MAX: Final = 256  # as long as a device's may be
@@ -60,7 +62,9 @@ class DeviceKeys:
         ids: IdSource,
         clock: Clock,
         keys_max: int = DEVICE_KEYS_MAX,
+        on_changed: Sequence[Callable[[DeviceKeyChanged], object]] = (),
     ) -> None:
+        """Connect the service; `on_changed` are told of every key that opens something else now, or nothing."""
         self._writer = writer
         self._reader = reader
         self._key_reader = key_reader
@@ -69,6 +73,7 @@ class DeviceKeys:
         self._ids = ids
         self._clock = clock
         self._keys_max = keys_max
+        self._on_changed = tuple(on_changed)
 
     async def create(self, product: Product, *, title: str, permissions: Sequence[KeyPermission]) -> ShownKey:
         """Make a key.
@@ -135,6 +140,10 @@ class DeviceKeys:
         self._authenticator.forget_keys()
         if not is_changed:
             raise NotFound("key", "of this text")
+        if permissions is not None:
+            self._tell(
+                DeviceKeyChanged(fingerprint=change.index, key=replace(found.key, permissions=change.permissions))
+            )
 
     async def remove(self, product: Product, text: str) -> None:
         """Remove a key; it is void at once.
@@ -148,6 +157,11 @@ class DeviceKeys:
             self._authenticator.forget_keys()
         if not is_removed:
             raise NotFound("key", "of this text")
+        self._tell(DeviceKeyChanged(fingerprint=self._index(text)))
+
+    def _tell(self, change: DeviceKeyChanged) -> None:
+        for told in self._on_changed:
+            told(change)
 
     def _index(self, text: str) -> bytes:
         return self._secrets.index(text.encode("utf-8", "surrogatepass"))
@@ -161,14 +175,8 @@ class DeviceKeys:
         for method in (method for permission in permissions for method in permission.methods):
             if method not in ACCESS_METHODS:
                 raise Invalid("access_methods", method, " or ".join(ACCESS_METHODS))
-        named = dict.fromkeys(resource.device_id for resource in resources if resource.device_id is not None)
-        if not named:
-            return
-        which = DeviceFilter(ids=tuple(named))
-        _, devices = await self._reader.list_devices(product.id, which, Page(number=1, size=len(named)))
-        unknown = set(named) - {device.id for device in devices}
-        if unknown:
-            raise NotFound("device", str(min(unknown)))
+        named = {resource.device_id for resource in resources if resource.device_id is not None}
+        await check_named_devices(self._reader, product.id, named)
 
 
 def _check_title(title: str) -> None:

@@ -86,8 +86,12 @@ class Devices:
         secrets: SecretBox,
         clock: Clock,
         on_removed: Sequence[Callable[[DeviceId], object]] = (),
+        on_changed: Sequence[Callable[[Device], object]] = (),
     ) -> None:
-        """Connect the service; `on_removed` are told of every device that is gone, besides sessions and dispatcher."""
+        """Connect the service; `on_removed` are told of every device that is gone, besides sessions and dispatcher.
+
+        `on_changed` are told of every device that is different now.
+        """
         self._writer = writer
         self._reader = reader
         self._sessions = sessions
@@ -96,6 +100,7 @@ class Devices:
         self._secrets = secrets
         self._clock = clock
         self._on_removed = tuple(on_removed)
+        self._on_changed = tuple(on_changed)
 
     async def create(self, product: Product, new: NewDevice) -> Device:
         """Add a device. One of a product for DTLS alone that is added without an access key gets one.
@@ -216,6 +221,8 @@ class Devices:
                 raise NotFound("device", str(device_id))
             case NotUpdated.AUTH_INFO_TAKEN:
                 raise Taken("auth_info", changed.auth_info)
+        for told in self._on_changed:
+            told(updated)
         return updated
 
     async def remove(self, product: Product, device_id: DeviceId) -> None:

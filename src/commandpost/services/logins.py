@@ -6,6 +6,7 @@ trying. Source: southbound reference 5.1, 6.3, 8 (auth_info).
 
 import hmac
 import json
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from commandpost.domain.device import Device, DeviceFilter, Product
 from commandpost.domain.errors import DomainError
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.domain.ports import Page, StoreReader
+from commandpost.domain.proof import Proof, ProofKind, fingerprint_auth_info
 
 SECRET_BYTES_MAX: Final = 2_048  # auth_info has at most 512 characters, a token a few hundred
 TOKEN_PREFIX: Final = b"version="  # southbound reference 5.5: what tells a token from any other password
@@ -31,11 +33,21 @@ class LoginRefusal(Enum):
     """A token that is not valid for the device, or not any more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A device that may be let in, and by what."""
+
+    device: Device
+    proof: Proof
+
+
 class DeviceKeyring(Protocol):
     """What is asked about keys: services.access."""
 
-    async def opens(self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device) -> bool:
-        """Tell whether a MasterKey, device-level key or token is valid and opens the device."""
+    async def prove(
+        self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device
+    ) -> Proof | None:
+        """Tell by what a MasterKey, device-level key or token opens the device; None: it does not."""
         ...
 
 
@@ -62,7 +74,7 @@ class Logins:
 
     async def by_password(
         self, transport: Transport, *, device_id: str, product_id: str, password: bytes, remote: str = ""
-    ) -> Device | LoginRefusal:
+    ) -> Login | LoginRefusal:
         """MQTT: client id, user name, and the device's auth_info, a key that opens it, or a token.
 
         Args:
@@ -74,46 +86,49 @@ class Logins:
         return await self._answer(transport, found, f"device_id {device_id}", remote)
 
     async def _answer(
-        self, transport: Transport, found: Device | LoginRefusal, named: str, remote: str
-    ) -> Device | LoginRefusal:
+        self, transport: Transport, found: Login | LoginRefusal, named: str, remote: str
+    ) -> Login | LoginRefusal:
         if isinstance(found, LoginRefusal) and self._refusals is not None:
             await self._refusals.refused(transport, found, named, remote)
         return found
 
     async def _by_password(
         self, transport: Transport, device_id: str, product_id: str, password: bytes
-    ) -> Device | LoginRefusal:
+    ) -> Login | LoginRefusal:
         device = await self._find(transport, device_id)
         is_of_product = device is not None and _parse_id(product_id, _PRODUCT_ID_DIGITS_MAX) == device.product_id
         if device is None or not is_of_product or len(password) > SECRET_BYTES_MAX:
             return LoginRefusal.UNKNOWN
         if password.startswith(TOKEN_PREFIX):
-            return device if await self._is_opened(device, token=password) else LoginRefusal.TOKEN
-        if is_auth_info_right(device.auth_info, password) or await self._is_opened(device, key=password):
-            return device
-        return LoginRefusal.UNKNOWN
+            proof = await self._prove(device, token=password)
+            return LoginRefusal.TOKEN if proof is None else Login(device=device, proof=proof)
+        if is_auth_info_right(device.auth_info, password):
+            return _login_by_auth_info(device)
+        proof = await self._prove(device, key=password)
+        return LoginRefusal.UNKNOWN if proof is None else Login(device=device, proof=proof)
 
     async def by_key(
         self, transport: Transport, *, device_id: str, key: bytes, remote: str = ""
-    ) -> Device | LoginRefusal:
+    ) -> Login | LoginRefusal:
         """EDP, form 1: device id and a key that opens it. Args and Raises as `by_password`."""
         found = await self._by_key(transport, device_id, key)
         return await self._answer(transport, found, f"device_id {device_id}", remote)
 
-    async def _by_key(self, transport: Transport, device_id: str, key: bytes) -> Device | LoginRefusal:
+    async def _by_key(self, transport: Transport, device_id: str, key: bytes) -> Login | LoginRefusal:
         device = await self._find(transport, device_id)
-        if device is None or len(key) > SECRET_BYTES_MAX or not await self._is_opened(device, key=key):
+        if device is None or len(key) > SECRET_BYTES_MAX:
             return LoginRefusal.UNKNOWN
-        return device
+        proof = await self._prove(device, key=key)
+        return LoginRefusal.UNKNOWN if proof is None else Login(device=device, proof=proof)
 
     async def by_auth_info(
         self, transport: Transport, *, product_id: str, auth_info: bytes, remote: str = ""
-    ) -> Device | LoginRefusal:
+    ) -> Login | LoginRefusal:
         """EDP, form 2: product id, and the auth_info of one of its devices. Args and Raises as `by_password`."""
         found = await self._by_auth_info(transport, product_id, auth_info)
         return await self._answer(transport, found, f"product_id {product_id}", remote)
 
-    async def _by_auth_info(self, transport: Transport, product_id: str, auth_info: bytes) -> Device | LoginRefusal:
+    async def _by_auth_info(self, transport: Transport, product_id: str, auth_info: bytes) -> Login | LoginRefusal:
         number = _parse_id(product_id, _PRODUCT_ID_DIGITS_MAX)
         product = None if number is None else await self._reader.find_product(ProductId(number))
         text = _decode(auth_info) if 0 < len(auth_info) <= SECRET_BYTES_MAX else None
@@ -122,7 +137,8 @@ class Logins:
         for wanted in dict.fromkeys((text, _compact(text))):
             device = await self._find_by_auth_info(product, wanted)
             if device is not None and device.payload_transport is transport:
-                return device if is_auth_info_right(device.auth_info, auth_info) else LoginRefusal.UNKNOWN
+                is_right = is_auth_info_right(device.auth_info, auth_info)
+                return _login_by_auth_info(device) if is_right else LoginRefusal.UNKNOWN
         return LoginRefusal.UNKNOWN
 
     async def _find(self, transport: Transport, device_id: str) -> Device | None:
@@ -136,16 +152,21 @@ class Logins:
         _, found = await self._reader.list_devices(product.id, DeviceFilter(auth_info=text), Page(number=1, size=1))
         return found[0] if found else None
 
-    async def _is_opened(self, device: Device, *, key: bytes | None = None, token: bytes | None = None) -> bool:
+    async def _prove(self, device: Device, *, key: bytes | None = None, token: bytes | None = None) -> Proof | None:
         try:
-            return await self._keyring.opens(
+            return await self._keyring.prove(
                 api_key=None if key is None else _decode(key),
                 token=None if token is None else _decode(token),
                 product_id=device.product_id,
                 device=device,
             )
         except DomainError:
-            return False
+            return None
+
+
+def _login_by_auth_info(device: Device) -> Login:
+    proof = Proof(kind=ProofKind.AUTH_INFO, fingerprint=fingerprint_auth_info(device.auth_info))
+    return Login(device=device, proof=proof)
 
 
 def is_auth_info_right(stored: str, shown: bytes) -> bool:

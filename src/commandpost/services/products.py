@@ -16,6 +16,7 @@ from commandpost.domain.facts import CreateProduct, ReplaceKey, UpdateProduct
 from commandpost.domain.ids import ProductId
 from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.ports import Clock, IdSource, SecretBox, StoreReader, StoreWriter
+from commandpost.domain.proof import ProductKeyReplaced, ProofKind
 from commandpost.services.device_rules import check_bootstrap_uri
 
 NAME_CHARACTERS_MAX: Final = 64
@@ -25,6 +26,8 @@ KEY_CHARACTERS_MIN: Final = 8
 KEY_CHARACTERS_GOOD: Final = 16  # 96 bits if they are random; ours have 32
 EXAMPLE_KEYS: Final = frozenset({"my-master-key-0001"})  # of the README
 OVERLAP_S_MAX: Final = 31_536_000  # a year: what takes longer than that to change its key never will
+_PROVING_KEYS: Final = {KeyKind.MASTER: ProofKind.MASTER_KEY, KeyKind.ACCESS: ProofKind.ACCESS_KEY}
+"""Keys that devices log in with, or with what they signed."""
 OLD_KEYS_MAX: Final = 8  # replaced keys of one kind that are good yet; whoever needs more has lost count of them
 
 
@@ -122,8 +125,12 @@ class Products:
         ids: IdSource,
         clock: Clock,
         on_changed: Sequence[Callable[[Product], object]] = (),
+        on_key_replaced: Sequence[Callable[[ProductKeyReplaced], object]] = (),
     ) -> None:
-        """Connect the service; `on_changed` are told of every product that is different now."""
+        """Connect the service; `on_changed` are told of every product that is different now.
+
+        `on_key_replaced` are told of every new MasterKey and access key, and until when the old ones are good.
+        """
         self._writer = writer
         self._reader = reader
         self._secrets = secrets
@@ -132,6 +139,7 @@ class Products:
         self._known: dict[bytes, KnownMasterKey] = {}
         self._changes = 0
         self._on_changed = tuple(on_changed)
+        self._on_key_replaced = tuple(on_key_replaced)
 
     @property
     def changes(self) -> int:
@@ -329,7 +337,16 @@ class Products:
         self._forget_known()
         if not is_replaced:
             raise NotFound("product", str(product_id))
+        self._tell_replaced(sealed, old_until)
         return key
+
+    def _tell_replaced(self, key: SealedKey, old_until: Instant | None) -> None:
+        proves = _PROVING_KEYS.get(key.kind)
+        if proves is None:
+            return
+        change = ProductKeyReplaced(product_id=key.product_id, kind=proves, fingerprint=key.index, old_until=old_until)
+        for told in self._on_key_replaced:
+            told(change)
 
     async def _check_room_for_old(self, product_id: ProductId, kind: KeyKind, now: Instant) -> None:
         old = [key for key in await self._reader.old_keys(product_id) if key.kind is kind and not is_over(key, now)]

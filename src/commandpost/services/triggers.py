@@ -11,7 +11,7 @@ from commandpost.domain.datapoint import check_stream_id
 from commandpost.domain.device import Product
 from commandpost.domain.errors import Invalid, NotFound
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.ports import Clock, Page, StoreWriter
+from commandpost.domain.ports import Clock, Page, StoreReader, StoreWriter
 from commandpost.domain.push import check_url
 from commandpost.domain.push_facts import AddTrigger, NotTriggered, RemoveTrigger, TellSilences, UpdateTrigger
 from commandpost.domain.push_ports import PushReader, PushSender
@@ -24,6 +24,7 @@ from commandpost.domain.trigger import (
     Condition,
     Trigger,
 )
+from commandpost.services.named_devices import check_named_devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class Triggers:
         *,
         writer: StoreWriter,
         reader: PushReader,
+        devices: StoreReader,
         sender: PushSender,
         clock: Clock,
         on_change: Callable[[], object],
@@ -66,10 +68,12 @@ class Triggers:
         """Connect.
 
         Args:
+            devices: where the devices that a trigger names are looked up.
             on_change: told that the urls of triggers have changed: Deliveries.refresh.
         """
         self._writer = writer
         self._reader = reader
+        self._devices = devices
         self._sender = sender
         self._clock = clock
         self._on_change = on_change
@@ -80,7 +84,7 @@ class Triggers:
 
         Raises:
             Invalid: names the field, what was found and what is allowed.
-            NotFound: the product is gone.
+            NotFound: the product is gone, or a device that is named is not the product's.
         """
         trigger = Trigger(
             product_id=product.id,
@@ -93,6 +97,7 @@ class Triggers:
             created_at=self._clock.wall_ms(),
         )
         self._check(trigger)
+        await check_named_devices(self._devices, product.id, trigger.device_ids or ())
         fact = AddTrigger(trigger=trigger, triggers_max=self._triggers_max, of_stream_max=TRIGGERS_PER_STREAM_MAX)
         added = await self._writer.perform(fact)
         if isinstance(added, NotTriggered):
@@ -104,7 +109,7 @@ class Triggers:
         """Change what the caller gave.
 
         Raises:
-            NotFound: the product has no such trigger.
+            NotFound: the product has no such trigger, or a device that is named is not the product's.
             Invalid: names the field, what was found and what is allowed.
         """
         before = await self.get(product, trigger_id)
@@ -120,6 +125,8 @@ class Triggers:
             created_at=before.created_at,
         )
         self._check(trigger)
+        # Only what the caller names now: a device that went since must not keep its trigger from being changed.
+        await check_named_devices(self._devices, product.id, change.device_ids or ())
         changed = await self._writer.perform(UpdateTrigger(trigger=trigger, of_stream_max=TRIGGERS_PER_STREAM_MAX))
         if changed is None:
             raise NotFound("trigger", str(trigger_id))

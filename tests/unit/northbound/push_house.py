@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from commandpost.domain.errors import CommandpostError, Invalid
-from commandpost.domain.facts import CreateProduct, Fact
+from commandpost.domain.facts import CreateDevice, CreateProduct, Fact
+from commandpost.domain.ids import ProductId
 from commandpost.domain.push_ports import PushMessage, PushOutcome, PushTarget
 from commandpost.northbound.messages import ApiRequest, ApiResponse, BodyFault
 from commandpost.northbound.onenet.call import PushServices
@@ -83,6 +84,8 @@ class PushHouse(House):
         self.changes = 0
         for name in ("first", "second"):
             self.store.apply([CreateProduct(product=build.product(name=name), keys=())])
+        for at, product_id in enumerate((ProductId(1), ProductId(1), ProductId(2))):
+            self.store.apply([CreateDevice(device=build.device(product_id, f"86111111111111{at}"))])
         settings = PushSettings(timeout_s=0.05, subscriptions_max=3)
         self.subscriptions = Subscriptions(
             writer=self.writer,
@@ -96,6 +99,7 @@ class PushHouse(House):
         self.triggers = Triggers(
             writer=self.writer,
             reader=self.store,
+            devices=self.store,
             sender=self.receiver,
             clock=self.clock,
             on_change=self._changed,

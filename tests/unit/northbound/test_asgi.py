@@ -12,7 +12,7 @@ from commandpost.northbound.settings import NorthboundSettings
 from tests.event_loop import on_event_loop
 from tests.fakes.services import IMEI, MASTER_KEY
 from tests.unit.northbound.fakes import INDEX
-from tests.unit.northbound.house import House
+from tests.unit.northbound.house import DEVICE_ID, House
 
 Message = MutableMapping[str, Any]  # Any: ASGI's own
 EXECUTE = f"imei={IMEI}&obj_id=5&obj_inst_id=0&res_id=4"
@@ -106,6 +106,37 @@ async def test_an_encoded_slash_is_no_slash_of_the_path(raw_path: bytes, key: st
 
     assert envelope(sent)["errno"] == 0
     assert house.device_keys.changes[0][0] == key
+
+
+@pytest.mark.parametrize("key", [b"a%FFb", b"%D6%D0", b"a%2F%FF"])
+@on_event_loop
+async def test_what_is_no_utf_8_names_nothing(key: bytes) -> None:
+    """A server gives us replacement characters for it, and those may name something."""
+    house = House()
+    raw_path = b"/keys/" + key
+    asked = {**scope("PUT", unquote(raw_path.decode()), "", (b"content-length", b"2")), "raw_path": raw_path}
+    house.envelope("POST", "/keys", {"title": "k"})
+    house.device_keys.keys[unquote(key.decode())] = house.device_keys.keys["new-key-0"]
+
+    sent = await serve(house, asked, pieces(b"{}"))
+
+    assert envelope(sent)["errno"] == 6
+    assert envelope(sent)["error"].startswith("invalid parameter: key is ")
+    assert house.device_keys.changes == []
+
+
+@pytest.mark.parametrize(
+    ("path", "errno"),
+    [(f"/devices/{DEVICE_ID}/datastreams/%FF", 6), ("/devices/%FF", 8), ("/cmds/%FF", 8), ("/bindata/%FF", 8)],
+)
+@on_event_loop
+async def test_what_is_no_utf_8_is_refused_as_what_cannot_be_is(path: str, errno: int) -> None:
+    """With the errno the call has for a name that cannot exist, where it has one."""
+    asked = {**scope("GET", unquote(path)), "raw_path": path.encode()}
+
+    sent = await serve(House(), asked)
+
+    assert envelope(sent)["errno"] == errno
 
 
 @pytest.mark.parametrize("raw_path", [b"/devices%2Fstatus", b"/keys%2Fa", b"/%2F", b"/keys/" + b"%2F" * 2000])

@@ -101,6 +101,30 @@ def test_reading_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    "target", [f"/nbiot/device/psk?imei={IMEI}", f"/nbiot/device/accpsk?imei={IMEI}", "/keys", "/keys?per_page=1"]
+)
+def test_reading_keys_is_kept(target: str) -> None:
+    """By whom, but not which keys."""
+    (entry,) = Desk().ask("GET", target)
+
+    assert (entry.actor, entry.action, entry.result) == (Actor.MASTER, f"GET {target.partition('?')[0]}", "0")
+
+
+@pytest.mark.parametrize(
+    ("target", "result"),
+    [("/keys", "3"), (f"/nbiot/device/psk?imei={IMEI}", "1"), (f"/devices/{DEVICE_ID}", "3")],
+)
+def test_a_read_without_the_right_is_kept(target: str, result: str) -> None:
+    """Somebody tries how far a key goes."""
+    desk = Desk()
+    desk.house.authenticator.allow(KeyPermission(resources=(KeyResource(),), methods=("put",)))
+
+    (entry,) = desk.ask("GET", target, key=DEVICE_KEY)
+
+    assert (entry.actor, entry.key_title, entry.result) == (Actor.DEVICE_KEY, "k", result)
+
+
+@pytest.mark.parametrize(
     ("key", "token", "result"),
     [(None, None, "2"), ("wrong", None, "3"), (None, "wrong", "3"), ("", None, "2")],
 )

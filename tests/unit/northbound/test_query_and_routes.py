@@ -1,5 +1,7 @@
 """Queries and the table of routes."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,14 +37,34 @@ def read(raw: bytes) -> Query:
         (b"name=%zz", "%zz"),
         (b"name=%e4%b8%ad", "中"),
         ("name=中".encode(), "中"),
-        (b"name=%ff", "\N{REPLACEMENT CHARACTER}"),
-        (b"name=\xff&x=%41", "\N{REPLACEMENT CHARACTER}"),
+        (b"name=%ef%bf%bd", "\N{REPLACEMENT CHARACTER}"),
+        (b"name=v&other=%ff&%ff=w", "v"),
         (b"&&name=v&", "v"),
     ],
 )
 def test_how_a_value_is_found(raw: bytes, value: str | None) -> None:
-    """Exact match first, first duplicate wins, decoding never fails, empty is none."""
+    """Exact match first, first duplicate wins, what nobody asks for may be anything, empty is none."""
     assert read(raw).find("name") == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"name=a%FFb",
+        b"NAME=%ff",
+        b"name=\xff",
+        b"name=\xff&x=%41",
+        b"name=%D6%D0",  # GBK
+        b"name=%ED%A0%80",  # a surrogate
+        b"name=%C0%AF",  # an overlong slash
+    ],
+)
+def test_a_value_that_is_no_utf_8_is_refused_when_it_is_asked_for(raw: bytes) -> None:
+    """Never taken for another text."""
+    with pytest.raises(Invalid, match="text in UTF-8") as refusal:
+        read(raw).find("name")
+
+    assert refusal.value.field == "name"
 
 
 def test_a_name_with_capitals_is_found_however_it_is_written() -> None:
@@ -67,8 +89,11 @@ def test_a_query_that_is_too_long_or_has_too_many_parameters(raw: bytes) -> None
 
 @given(st.binary(max_size=200).filter(lambda raw: raw.count(b"&") < 8))
 def test_any_octets_are_a_query(raw: bytes) -> None:
-    """Never raises."""
-    read(raw).find("name")
+    """Nothing else comes of them than a value or a refusal."""
+    query = read(raw)
+    with suppress(Invalid):
+        value = query.find("name")
+        assert value is None or value.encode().decode() == value
 
 
 @pytest.mark.parametrize(("text", "number"), [("0", 0), ("007", 7), ("-5", -5), ("+5", 5), ("9" * 19, 10**19 - 1)])

@@ -38,6 +38,19 @@ def test_what_is_not_published(target: str, body: bytes, answer: tuple[int, str]
     assert house.topics.published == []
 
 
+@pytest.mark.parametrize("topic", ["a%FFb", "%D6%D0"])
+def test_a_topic_that_is_no_utf_8_is_no_topic(topic: str) -> None:
+    """It is not published under another name."""
+    house = House()
+
+    answer = house.envelope("POST", f"/mqtt?topic={topic}", b"x")
+
+    assert answer["errno"] == 6
+    assert answer["error"].startswith("invalid parameter: topic is ")
+    assert answer["error"].endswith("text in UTF-8 is allowed")
+    assert house.topics.published == []
+
+
 def test_a_topic_that_cannot_be_published_to() -> None:
     """The broker knows which."""
     house = House()

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from commandpost.domain.facts import DeleteDevice
+from commandpost.domain.ids import DeviceId, ProductId
 from tests.fakes.services import OTHER_KEY
 from tests.unit.northbound.push_house import PRIVATE, PushHouse
 
@@ -30,13 +32,13 @@ def test_a_trigger_is_shown_as_it_was_made() -> None:
     """With its threshold as it was written."""
     house = PushHouse()
 
-    trigger_id = create(house, dev_ids=["1000001", 1000002])
+    trigger_id = create(house, dev_ids=["1", 2])
 
     assert shown(house, trigger_id) == {
         "id": trigger_id,
         "title": "hot",
         "ds_id": "3303_0_5700",
-        "dev_ids": ["1000001", "1000002"],
+        "dev_ids": ["1", "2"],
         "url": URL,
         "type": ">",
         "threshold": 9.0,
@@ -74,7 +76,7 @@ def test_every_type_can_be_made(kind: str, threshold: object) -> None:
 def test_a_change_leaves_what_it_does_not_name() -> None:
     """An empty list of devices means all again."""
     house = PushHouse()
-    trigger_id = create(house, dev_ids=["1000001"], ds_uuids=["a", "b"])
+    trigger_id = create(house, dev_ids=["1"], ds_uuids=["a", "b"])
 
     changes: list[dict[str, Any]] = [
         {"title": "hotter"},
@@ -187,6 +189,31 @@ def test_each_refusal_names_its_field(changes: dict[str, Any], errno: int, field
         changed = house.envelope("PUT", f"/triggers/{trigger_id}", {**NEW, **changes})
         assert (changed["errno"], field in changed["error"]) == (6, True)
     assert shown(house, trigger_id)["title"] == "hot"
+
+
+@pytest.mark.parametrize("stranger", [3, 9])
+def test_a_device_that_is_not_of_the_product_is_not_found(stranger: int) -> None:
+    """A device of another product or of none; a key that names it is refused with the same words."""
+    house = PushHouse()
+    trigger_id = create(house, dev_ids=[1])
+    devices = [1, stranger]
+
+    refused = house.envelope("POST", "/triggers", {**NEW, "dev_ids": devices})
+    changed = house.envelope("PUT", f"/triggers/{trigger_id}", {"dev_ids": devices, "title": "hotter"})
+
+    assert refused == changed == {"errno": 8, "error": f"not found: device {stranger}"}
+    assert house.envelope("GET", "/triggers")["data"]["total_count"] == 1
+    assert (shown(house, trigger_id)["dev_ids"], shown(house, trigger_id)["title"]) == (["1"], "hot")
+
+
+def test_a_trigger_can_be_changed_after_its_device_is_gone() -> None:
+    """Only devices that the change names are looked up."""
+    house = PushHouse()
+    trigger_id = create(house, dev_ids=[1])
+    house.store.apply([DeleteDevice(product_id=ProductId(1), device_id=DeviceId(1))])
+
+    assert house.envelope("PUT", f"/triggers/{trigger_id}", {"title": "hotter"})["errno"] == 0
+    assert shown(house, trigger_id)["title"] == "hotter"
 
 
 def test_a_threshold_alone_is_no_condition() -> None:

@@ -1,5 +1,6 @@
 """The services around payloads over the memory store, and connections that do as they are told."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 from commandpost.domain.command import Command, CommandState, Transport
@@ -9,6 +10,7 @@ from commandpost.domain.ids import AttemptId, CommandId
 from commandpost.domain.payload_facts import ReplyToPayload
 from commandpost.domain.payload_ports import PayloadTransmission
 from commandpost.domain.ports import CommandRecord
+from commandpost.domain.proof import Proof, ProofKind, fingerprint_auth_info
 from commandpost.domain.session import Remote
 from commandpost.services.connections import Connections
 from commandpost.services.devices import NewDevice
@@ -26,6 +28,7 @@ class FakeChannel:
     sent: list[PayloadTransmission] = field(default_factory=list)
     is_taken_over: bool = False
     is_removed: bool = False
+    revoked: ProofKind | None = None
     takes_all: bool = True
     """False: what is handed to it can never be sent."""
 
@@ -39,6 +42,9 @@ class FakeChannel:
 
     def remove(self) -> None:
         self.is_removed = True
+
+    def revoke(self, kind: ProofKind) -> None:
+        self.revoked = kind
 
     @property
     def payloads(self) -> list[bytes]:
@@ -88,11 +94,28 @@ class PayloadHouse(House):
         new = NewDevice(protocol=protocol, title="m", auth_info='"secret-of-m"')
         return product, await self.do(self.devices.create(product, new))
 
-    async def connect(self, device: Device, *, begins: bool = True) -> tuple[Connection, FakeChannel]:
+    def open(
+        self, device: Device, channel: FakeChannel, *, proof: Proof | None = None, changes_seen: int | None = None
+    ) -> Coroutine[object, object, Connection | None]:
+        """Let a device in, by its auth_info if nothing else is said."""
+        by_auth_info = Proof(kind=ProofKind.AUTH_INFO, fingerprint=fingerprint_auth_info(device.auth_info))
+        seen = self.connections.changes_seen if changes_seen is None else changes_seen
+        return self.connections.open(
+            device,
+            Transport.MQTT,
+            channel,
+            proof=proof or by_auth_info,
+            changes_seen=seen,
+            remote=HERE,
+            keepalive_s=120,
+        )
+
+    async def connect(
+        self, device: Device, *, begins: bool = True, proof: Proof | None = None
+    ) -> tuple[Connection, FakeChannel]:
         """Log a device in; its payloads follow at once, unless `begins` is False."""
         channel = FakeChannel()
-        opening = self.connections.open(device, Transport.MQTT, channel, remote=HERE, keepalive_s=120)
-        connection = await self.do(opening)
+        connection = await self.do(self.open(device, channel, proof=proof))
         assert connection is not None
         if begins:
             self.connections.begin(connection)

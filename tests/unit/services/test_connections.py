@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from commandpost.domain.command import CommandState, Transport
+from commandpost.domain.command import CommandState
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.payload_facts import EndConnection, NoteHeard, StartConnection
 from commandpost.services.connections import HEARD_EVERY_MS
 from tests.event_loop import on_event_loop
-from tests.unit.services.payload_house import HERE, FakeChannel, PayloadHouse
+from tests.unit.services.payload_house import FakeChannel, PayloadHouse
 
 HOUR_S = 3_600
 
@@ -19,7 +19,7 @@ async def test_a_connection_is_on_disk_before_it_is_let_in() -> None:
     house = PayloadHouse()
     _, device = await house.add_product_with_device()
     house.writer.is_held = True
-    opening = house.connections.open(device, Transport.MQTT, FakeChannel(), remote=HERE, keepalive_s=120)
+    opening = house.open(device, FakeChannel())
     task = asyncio.ensure_future(opening)
     await house.settle()
     before = house.connections.find(device.id)
@@ -68,10 +68,7 @@ async def test_two_logins_in_one_commit_leave_the_later_one() -> None:
     _, device = await house.add_product_with_device()
     house.writer.is_held = True
     channels = [FakeChannel(), FakeChannel()]
-    tasks = [
-        asyncio.ensure_future(house.connections.open(device, Transport.MQTT, each, remote=HERE, keepalive_s=120))
-        for each in channels
-    ]
+    tasks = [asyncio.ensure_future(house.open(device, each)) for each in channels]
     await house.settle()
     house.writer.release()
     await house.settle()
@@ -165,7 +162,7 @@ async def test_a_stop_closes_everybody_and_lets_nobody_in() -> None:
     _, device = await house.add_product_with_device()
     connection, channel = await house.connect(device)
     await house.do(house.connections.drain(1.0))
-    late = house.connections.open(device, Transport.MQTT, FakeChannel(), remote=HERE, keepalive_s=120)
+    late = house.open(device, FakeChannel())
     is_let_in = await house.do(late) is not None
     house.connections.close(connection)
     after = house.after_crash()

@@ -6,11 +6,10 @@ import pytest
 
 from commandpost.domain.audit import Actor, AuditEntry
 from commandpost.domain.command import Transport
-from commandpost.domain.device import Device
 from commandpost.services.audit import AuditLog
 from commandpost.services.failed_logins import FailedLogins
 from commandpost.services.login_refusals import RefusedLogins
-from commandpost.services.logins import LoginRefusal, Logins
+from commandpost.services.logins import Login, LoginRefusal, Logins
 from tests.event_loop import on_event_loop
 from tests.fakes.clock import NOW, ManualClock
 from tests.unit.services.test_access import Gate
@@ -47,7 +46,7 @@ class Door:
         self.waited.append(seconds)
         await asyncio.sleep(0)
 
-    async def knock(self, device_id: str, password: bytes = b"wrong", remote: str = REMOTE) -> Device | LoginRefusal:
+    async def knock(self, device_id: str, password: bytes = b"wrong", remote: str = REMOTE) -> Login | LoginRefusal:
         return await self.gate.house.do(
             self.logins.by_password(
                 Transport.MQTT, device_id=device_id, product_id="1", password=password, remote=remote

@@ -6,11 +6,13 @@ from commandpost.domain.command import Transport
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import Unauthenticated
 from commandpost.domain.ids import ProductId
+from commandpost.domain.proof import Proof, ProofKind
 from commandpost.services.devices import NewDevice
-from commandpost.services.logins import SECRET_BYTES_MAX, LoginRefusal, Logins, is_auth_info_right
+from commandpost.services.logins import SECRET_BYTES_MAX, Login, LoginRefusal, Logins, is_auth_info_right
 from tests.event_loop import on_event_loop
 from tests.unit.services.payload_house import PayloadHouse
 
+BY_KEY = Proof(kind=ProofKind.MASTER_KEY, fingerprint=b"of a key")
 KEY, TOKEN = "a key", "version=2018-10-31&res=products%2F1"
 
 
@@ -22,11 +24,18 @@ class FakeKeyring:
         self.asked: list[tuple[str | None, str | None]] = []
         self.is_broken = False
 
-    async def opens(self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device) -> bool:
+    async def prove(
+        self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device
+    ) -> Proof | None:
         self.asked.append((api_key, token))
         if self.is_broken:
             raise Unauthenticated(is_missing=False)
-        return (product_id == self.product_id and api_key == KEY) or token == TOKEN
+        is_right = (product_id == self.product_id and api_key == KEY) or token == TOKEN
+        return BY_KEY if is_right else None
+
+
+def _device_of(found: Login | LoginRefusal) -> Device | LoginRefusal:
+    return found.device if isinstance(found, Login) else found
 
 
 class LoginBench:
@@ -49,14 +58,14 @@ class LoginBench:
         login = self.logins.by_password(
             transport, device_id=str(device_id), product_id=str(product_id), password=password
         )
-        return await self.house.do(login)
+        return _device_of(await self.house.do(login))
 
     async def by_key(self, device_id: object, key: bytes) -> Device | LoginRefusal:
-        return await self.house.do(self.logins.by_key(Transport.EDP, device_id=str(device_id), key=key))
+        return _device_of(await self.house.do(self.logins.by_key(Transport.EDP, device_id=str(device_id), key=key)))
 
     async def by_auth_info(self, product_id: object, auth_info: bytes) -> Device | LoginRefusal:
         login = self.logins.by_auth_info(Transport.EDP, product_id=str(product_id), auth_info=auth_info)
-        return await self.house.do(login)
+        return _device_of(await self.house.do(login))
 
 
 @on_event_loop

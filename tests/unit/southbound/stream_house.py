@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.device import Device, Product
 from commandpost.domain.ids import DeviceId, ProductId
+from commandpost.domain.proof import Proof
 from commandpost.protocols.edp.limits import EdpLimits
 from commandpost.protocols.mqtt.limits import MqttLimits
 from commandpost.services.datapoints import Datapoints
@@ -25,8 +26,10 @@ SECRET = "secret-of-m"  # as PayloadHouse has it
 class NoKeys:
     """No key opens anything."""
 
-    async def opens(self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device) -> bool:
-        return False
+    async def prove(
+        self, *, api_key: str | None, token: str | None, product_id: ProductId, device: Device
+    ) -> Proof | None:
+        return None
 
 
 class NoPoints(Datapoints):

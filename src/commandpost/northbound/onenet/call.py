@@ -20,7 +20,7 @@ from commandpost.northbound.onenet.json_body import JsonObject, parse_object
 from commandpost.northbound.onenet.parameters import TIME_FORMAT, parse_device_id
 from commandpost.northbound.onenet.values import ValueStyle
 from commandpost.northbound.parameter import Parameter
-from commandpost.northbound.query import Query
+from commandpost.northbound.query import Query, require_utf8
 from commandpost.northbound.settings import NorthboundSettings
 from commandpost.services.access import Access, Authenticator
 from commandpost.services.commands import Commands
@@ -177,6 +177,14 @@ class Call:
         return parsed
 
     # --- path --------------------------------------------------------------------------------------------------------
+
+    def path_text(self, name: str) -> str:
+        """Give a value of the path that is taken as the text it is.
+
+        Raises:
+            Invalid: its octets are no UTF-8.
+        """
+        return require_utf8(name, self.path_values[name])
 
     def device_id(self) -> DeviceId:
         """Give the device id of the path.

@@ -108,7 +108,7 @@ def _shown(stream: Datastream, times: TextTimes) -> Json:
 
 
 def _named(call: Call) -> str:
-    stream_id = call.path_values["datastream_id"]
+    stream_id = call.path_text("datastream_id")
     call.require_streams((stream_id,))
     return stream_id
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from commandpost.domain.device import Device, Product
-from commandpost.domain.errors import CommandpostError, NotFound, Overloaded, PortError, Unauthenticated
+from commandpost.domain.errors import CommandpostError, Forbidden, NotFound, Overloaded, PortError, Unauthenticated
 from commandpost.northbound.messages import ApiRequest, ApiResponse
 from commandpost.northbound.onenet.call import Call, Platform, known_device_id
 from commandpost.northbound.onenet.envelope import refuse
@@ -87,6 +87,9 @@ class Dialect:
                 if access is None and fault.kind is FaultKind.CREDENTIAL_WRONG:
                     request.trail.refuse_credential(is_missing=False)
                 return self._refuse(fault, call_route.family)
+            except Forbidden as error:
+                request.trail.is_for_audit = True
+                return self._refuse(fault_of(error), call_route.family)
             except CommandpostError as error:
                 # An overload is refused to many at once: telling each would add to it.
                 if isinstance(error, PortError) and not isinstance(error, Overloaded):

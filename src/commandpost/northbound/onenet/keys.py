@@ -75,7 +75,7 @@ async def create(call: Call) -> ApiResponse:
 
 async def change(call: Call) -> ApiResponse:
     """`PUT /keys/{key}`: the permissions replace the old ones; what is not named stays."""
-    text = call.path_values["key"]
+    text = call.path_text("key")
     if await call.platform.device_keys.find(call.product, text) is None:
         raise _unknown()
     body = call.body_object()
@@ -87,7 +87,7 @@ async def change(call: Call) -> ApiResponse:
 async def remove(call: Call) -> ApiResponse:
     """`DELETE /keys/{key}`."""
     try:
-        await call.platform.device_keys.remove(call.product, call.path_values["key"])
+        await call.platform.device_keys.remove(call.product, call.path_text("key"))
     except NotFound:
         raise _unknown() from None
     return succeed()
@@ -95,6 +95,7 @@ async def remove(call: Call) -> ApiResponse:
 
 async def list_keys(call: Call) -> ApiResponse:
     """`GET /keys`."""
+    call.request.trail.is_for_audit = True
     page = Page(number=call.find_or(PAGE, 1), size=call.find_or(KEYS_PER_PAGE, KEYS_PER_PAGE_DEFAULT))
     text, device_text = call.find(KEY_FILTER), call.query.find(KEY_DEVICE_ID.name)
     device_id = None if device_text is None else known_device_id(device_text)

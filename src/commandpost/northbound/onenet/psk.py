@@ -28,6 +28,7 @@ KEY_SCHEMA: Final = {
 async def show_bootstrap_key(call: Call) -> ApiResponse:
     """`GET /nbiot/device/psk`."""
     device = await _device_by_one_name(call)
+    call.request.trail.is_for_audit = True
     return _shown(call.platform.identities.bootstrap_key(device))
 
 
@@ -41,6 +42,7 @@ async def set_bootstrap_key(call: Call) -> ApiResponse:
 async def show_access_key(call: Call) -> ApiResponse:
     """`GET /nbiot/device/accpsk`."""
     device = await _device_by_imei(call, _imei(call))
+    call.request.trail.is_for_audit = True
     return _shown(call.platform.identities.access_key(device))
 
 

@@ -26,7 +26,7 @@ class MqttLimits:
 
     subscribe_entries_max: int = 100  # in one packet: as many as a session may hold
     subscriptions_max: int = 100  # of one session: OneNET's own limit
-    requests_unanswered_max: int = 16  # SUBSCRIBE and UNSUBSCRIBE the owner has not answered
+    requests_unanswered_max: int = 16  # SUBSCRIBE and UNSUBSCRIBE a client sends ahead; a server reads one at a time
 
     inbound_unacknowledged_max: int = 100  # PUBLISH with QoS 1 and 2 the owner has not acknowledged; Receive Maximum
     inbound_unacknowledged_bytes_max: int = 1_048_576  # the same, in payload bytes: four of the largest

@@ -62,7 +62,8 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
     def __init__(self, *, limits: MqttLimits, now: float) -> None:
         super().__init__(limits=limits, now=now, body_bytes_max=limits.connect_bytes_max)
         self._connect: Connect | None = None  # until it is accepted
-        # What the owner has not answered, by packet id. Made when needed: most of the time there is nothing.
+        # What the owner has not answered, by packet id: one request of the two kinds together, since nothing is read
+        # behind it. Made when needed: most of the time there is nothing.
         self._subscribes: dict[int, tuple[SubscriptionEntry, ...]] | None = None
         self._unsubscribes: dict[int, tuple[str, ...]] | None = None
         self._will: Will | None = None
@@ -73,14 +74,15 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
 
     @property
     def is_paused(self) -> bool:
-        """Tell whether the owner should stop reading, because too much waits for its answers."""
+        """Tell whether the owner should stop reading, because too much waits for its answers.
+
+        One SUBSCRIBE or UNSUBSCRIBE is enough: what its sender sent after it is to find it in effect.
+        """
         if self._inbound is None:
             return self._state is ConnectionState.AWAITING_DECISION
         if not (self._inbound.is_full or self._subscribes or self._unsubscribes):
             return False
-        unanswered = len(self._subscribes or ()) + len(self._unsubscribes or ())
-        is_held = self._inbound.is_full or unanswered >= self._channel.limits.requests_unanswered_max
-        return is_held and self._state is ConnectionState.OPEN
+        return self._state is ConnectionState.OPEN
 
     def next_deadline(self) -> float | None:
         """Give the time at which `handle_deadline` wants to be called; None if nothing waits."""
@@ -225,13 +227,13 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
             limits, version = self._channel.limits, self._channel.version
             match decode_body(first, body, version, entries_max=limits.subscribe_entries_max):
                 case Subscribe() as packet:
-                    self._subscribes = self._note_request(self._subscribes, packet.packet_id, packet.entries)
+                    self._subscribes = {packet.packet_id: packet.entries}
                     event: ServerEvent = SubscribeReceived(
                         packet_id=packet.packet_id, entries=packet.entries, properties=packet.properties
                     )
                     self._channel.events.append(event)
                 case Unsubscribe() as packet:
-                    self._unsubscribes = self._note_request(self._unsubscribes, packet.packet_id, packet.topic_filters)
+                    self._unsubscribes = {packet.packet_id: packet.topic_filters}
                     event = UnsubscribeReceived(
                         packet_id=packet.packet_id, topic_filters=packet.topic_filters, properties=packet.properties
                     )
@@ -296,15 +298,6 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
             self._close(CloseReason.REFUSED, error.reason, detail=str(error))
         else:
             self._close(self._close_reason(error), error.reason, detail=str(error))
-
-    def _note_request(
-        self, requests: dict[int, tuple[_Filter, ...]] | None, packet_id: int, filters: tuple[_Filter, ...]
-    ) -> dict[int, tuple[_Filter, ...]]:
-        if packet_id in (self._subscribes or ()) or packet_id in (self._unsubscribes or ()):
-            raise PacketError(f"packet id {packet_id} is in use", reason=ReasonCode.PROTOCOL_ERROR)
-        requests = {} if requests is None else requests
-        requests[packet_id] = filters
-        return requests
 
     def _receive_disconnect(self, packet: Disconnect) -> None:
         """Source: MQTT 5.0 section 3.14.4; in 3.1.1 every DISCONNECT is the normal one."""

@@ -16,6 +16,7 @@ from commandpost.domain.errors import CommandpostError
 from commandpost.domain.ids import DEVICE_ID_MAX, AttemptId, DeviceId, format_command_id, parse_command_id
 from commandpost.domain.payload_ports import PayloadTransmission
 from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
+from commandpost.domain.proof import ProofKind
 from commandpost.protocols.data_report import DataReport, encode_save_body
 from commandpost.protocols.edp.close_codes import CloseCode, LoginCode
 from commandpost.protocols.edp.connection import EdpServerConnection
@@ -179,7 +180,8 @@ class EdpPeer(StreamPeer):
         return None if self.connection is None else self.connection.device_id
 
     def _on_closed(self, reason: str, code: int | None, detail: str) -> None:
-        self.events.emit("edp_closed", device_id=self._device_id, reason=reason, code=code, detail=detail[:200])
+        number = None if code is None else int(code)
+        self.events.emit("edp_closed", device_id=self._device_id, reason=reason, code=number, detail=detail[:200])
         self.close()
 
     # --- login --------------------------------------------------------------------------------------------------
@@ -207,6 +209,7 @@ class EdpPeer(StreamPeer):
 
     async def _decide(self, request: LoginRequested) -> LoginCode:
         house = self._house
+        changes_seen = house.connections.changes_seen
         if request.form == FORM_BY_KEY:
             found = await house.logins.by_key(
                 Transport.EDP, device_id=request.device_id, key=request.auth, remote=self.peer_host()
@@ -220,15 +223,20 @@ class EdpPeer(StreamPeer):
             refusal = LoginCode.PRODUCT_AUTH_FAILED
         if isinstance(found, LoginRefusal):
             return refusal
-        if not house.takes_over and house.connections.find(found.id) is not None:
+        if request.device_id not in ("", str(found.device.id)):
+            # Form 2 has none (southbound reference 6.3). One that contradicts the rest is no mere habit of a client.
+            return LoginCode.DEVICE_AUTH_FAILED
+        if not house.takes_over and house.connections.find(found.device.id) is not None:
             return LoginCode.REPEATED_CONNECT
         address = self.peer_address()
         if address is None:
             return LoginCode.SERVER_FAILURE
         connection = await house.connections.open(
-            found,
+            found.device,
             Transport.EDP,
             self,
+            proof=found.proof,
+            changes_seen=changes_seen,
             remote=encode_remote(address),
             keepalive_s=min(request.keepalive_s, KEEPALIVE_MAX_S),
         )
@@ -331,9 +339,14 @@ class EdpPeer(StreamPeer):
         """The device is gone, or the server stops."""
         self._leave(CloseCode.SERVER_UNAVAILABLE)
 
+    def revoke(self, kind: ProofKind) -> None:
+        """What the device logged in with is void: the code that its login would be refused with."""
+        is_by_auth_info = kind is ProofKind.AUTH_INFO
+        self._leave(CloseCode.WRONG_PRODUCT_OR_AUTH if is_by_auth_info else CloseCode.WRONG_DEVICE_OR_KEY)
+
     def _leave(self, code: CloseCode) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            self._house.peers.remove(connection.device_id, self)
+        if self.connection is not None:
+            self._house.peers.remove(self.connection.device_id, self)
         self.engine.close(code)
-        self.pump()
+        self.pump()  # while it is known whose connection ends
+        self.connection = None

@@ -11,12 +11,12 @@ from typing import Final
 
 from commandpost.domain.command import Transport
 from commandpost.domain.connection import Connection
-from commandpost.domain.device import Device
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
 from commandpost.domain.payload_ports import PayloadTransmission
 from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
+from commandpost.domain.proof import ProofKind
 from commandpost.protocols.mqtt.connection import ConnectionState
 from commandpost.protocols.mqtt.events import ConnectRequested
 from commandpost.protocols.mqtt.limits import MqttLimits
@@ -26,7 +26,7 @@ from commandpost.protocols.mqtt.reason_codes import ReasonCode
 from commandpost.protocols.mqtt.server_connection import MqttServerConnection
 from commandpost.protocols.mqtt.session import OutboundMessage
 from commandpost.services.connections import Connections
-from commandpost.services.logins import LoginRefusal, Logins
+from commandpost.services.logins import Login, LoginRefusal, Logins
 from commandpost.services.payload_dispatcher import PayloadDispatcher
 from commandpost.southbound.mqtt.broker import Broker, SessionWish
 from commandpost.southbound.mqtt.device_topics import DeviceTopics
@@ -117,6 +117,10 @@ class MqttEntrance(StreamPeer):
         """See PayloadChannel."""
 
     @abstractmethod
+    def revoke(self, kind: ProofKind) -> None:
+        """See PayloadChannel."""
+
+    @abstractmethod
     def send_message(self, message: OutboundMessage) -> bool:
         """See TopicLink."""
 
@@ -155,8 +159,11 @@ class MqttEntrance(StreamPeer):
         if not request.client_id:
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
         if request.username is None or request.password is None:
-            # OneNET closes without a word; a code tells a person what is missing.
+            if request.version is not Version.V5:  # closed without a word (southbound reference 5.1, which knows no 5)
+                self.events.emit("mqtt_login_refused", reason="no_user_name_or_password")
+                self.engine.disconnect(ReasonCode.NOT_AUTHORIZED)
             return ReasonCode.BAD_USER_NAME_OR_PASSWORD
+        changes_seen = house.connections.changes_seen
         found = await house.logins.by_password(
             Transport.MQTT,
             device_id=request.client_id,
@@ -168,16 +175,22 @@ class MqttEntrance(StreamPeer):
             return ReasonCode.NOT_AUTHORIZED
         if isinstance(found, LoginRefusal):
             return ReasonCode.BAD_USER_NAME_OR_PASSWORD
-        return await self._enter(request, found)
+        return await self._enter(request, found, changes_seen)
 
-    async def _enter(self, request: ConnectRequested, device: Device) -> ReasonCode | None:
-        house = self._house
+    async def _enter(self, request: ConnectRequested, login: Login, changes_seen: int) -> ReasonCode | None:
+        house, device = self._house, login.device
         address = self.peer_address()
         if address is None:
             return ReasonCode.SERVER_UNAVAILABLE
         keepalive_s = _effective_keepalive(request.keepalive_s)
         connection = await house.connections.open(
-            device, Transport.MQTT, self, remote=encode_remote(address), keepalive_s=keepalive_s
+            device,
+            Transport.MQTT,
+            self,
+            proof=login.proof,
+            changes_seen=changes_seen,
+            remote=encode_remote(address),
+            keepalive_s=keepalive_s,
         )
         if connection is None:
             return ReasonCode.SERVER_UNAVAILABLE

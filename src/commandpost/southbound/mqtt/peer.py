@@ -14,6 +14,7 @@ from commandpost.domain.connection import Connection
 from commandpost.domain.ids import AttemptId, format_command_id, parse_command_id
 from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.payload_ports import PayloadTransmission
+from commandpost.domain.proof import ProofKind
 from commandpost.protocols.data_report import decode_dp
 from commandpost.protocols.errors import DecodeError
 from commandpost.protocols.mqtt.connection import ConnectionState
@@ -51,11 +52,13 @@ _GRANTED: Final = (ReasonCode.SUCCESS, ReasonCode.GRANTED_QOS_1, ReasonCode.GRAN
 class MqttPeer(MqttEntrance):
     """See the module."""
 
-    __slots__ = ("_open_bytes", "_unsent")
+    __slots__ = ("_is_held", "_open_bytes", "_unsent")
 
     def __init__(self, house: MqttHouse) -> None:
         super().__init__(house)
         self._open_bytes = 0
+        # Whether what followed a SUBSCRIBE waits for the retained messages of that.
+        self._is_held = False
         # Payloads for which the engine's queue had no room; at most a window of them (P4).
         self._unsent: deque[PayloadTransmission] | None = None
 
@@ -69,6 +72,8 @@ class MqttPeer(MqttEntrance):
     def handle_events(self) -> None:
         """Take every event of the engine."""
         engine = self.engine
+        if self._is_held and engine.state is ConnectionState.OPEN:
+            return
         is_heard = False
         while (event := engine.next_event()) is not None:
             is_heard = True
@@ -223,6 +228,12 @@ class MqttPeer(MqttEntrance):
             refused = [ReasonCode.UNSPECIFIED_ERROR] * len(codes)
             self.engine.grant(packet_id, codes if is_kept else refused)
             self.flush()  # before the retained messages that follow
+        # They come from the caller, and are older than anything the device has sent after its SUBSCRIBE.
+        self._is_held = True
+        self._house.scheduler.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_held = False
         self.pump()
 
     def _on_unsubscribe(self, event: UnsubscribeReceived) -> None:
@@ -303,6 +314,10 @@ class MqttPeer(MqttEntrance):
     def remove(self) -> None:
         """The device is gone, or the server stops."""
         self._leave(ReasonCode.SERVER_SHUTTING_DOWN)
+
+    def revoke(self, kind: ProofKind) -> None:
+        """What the device logged in with is void; MQTT says so alike of every kind."""
+        self._leave(ReasonCode.NOT_AUTHORIZED)
 
     def _leave(self, reason: ReasonCode) -> None:
         self.engine.disconnect(reason)

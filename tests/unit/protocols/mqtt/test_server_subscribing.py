@@ -117,29 +117,27 @@ def test_more_filters_in_one_packet_than_allowed_end_the_connection(version: Ver
 
 
 @pytest.mark.parametrize("version", BOTH_VERSIONS)
-def test_requests_the_owner_has_not_answered_are_bounded(version: Version) -> None:
-    """Nothing more is read until one is answered."""
-    conversation = opened(version, limits=MqttLimits(requests_unanswered_max=2))
-    unsubscribe = Unsubscribe(packet_id=2, topic_filters=("a",))
-
-    events = conversation.send(subscribe("a"), unsubscribe, Pingreq(), subscribe("b", packet_id=3))
-
-    assert len(events) == 2
-    assert conversation.connection.is_paused
-    assert conversation.answers() == []
-    conversation.connection.confirm_unsubscribe(2, (ReasonCode.SUCCESS,))
-    assert len(conversation.drain()) == 1
-    assert [type(packet) for packet in conversation.answers()] == [Unsuback, Pingresp]
-
-
-@pytest.mark.parametrize("version", BOTH_VERSIONS)
-def test_a_packet_id_that_waits_for_an_answer_may_not_come_again(version: Version) -> None:
-    """MQTT 3.1.1 section 2.3.1: a client uses one that is free."""
+def test_nothing_is_read_behind_a_subscription_until_it_is_answered(version: Version) -> None:
+    """What follows it is to find it in effect; so with an UNSUBSCRIBE, even of the same packet id."""
     conversation = opened(version)
+    unsubscribe = Unsubscribe(packet_id=1, topic_filters=("a",))
 
-    conversation.send(subscribe("a"), Unsubscribe(packet_id=1, topic_filters=("a",)))
+    first = conversation.send(subscribe("a"), unsubscribe, Pingreq(), subscribe("b", packet_id=3))
+    was_paused = conversation.connection.is_paused
+    conversation.connection.grant(1, (GRANTED_0,))
+    second = conversation.drain()
+    between = conversation.answers()
+    conversation.connection.confirm_unsubscribe(1, (ReasonCode.SUCCESS,))
+    third = conversation.drain()
 
-    assert conversation.closed.reason is CloseReason.PROTOCOL_ERROR
+    assert [type(event) for event in (*first, *second, *third)] == [
+        SubscribeReceived,
+        UnsubscribeReceived,
+        SubscribeReceived,
+    ]
+    assert (len(first), was_paused) == (1, True)
+    assert [type(packet) for packet in between] == [Suback]
+    assert [type(packet) for packet in conversation.answers()] == [Unsuback, Pingresp]
 
 
 def test_an_invalid_filter_ends_an_mqtt_5_connection_with_its_reason() -> None:
@@ -154,16 +152,32 @@ def test_an_invalid_filter_ends_an_mqtt_5_connection_with_its_reason() -> None:
 def test_an_answer_after_the_end_is_kept_but_not_sent() -> None:
     """The session is what the owner believes it to be."""
     conversation = opened()
-    conversation.send(subscribe("a"), Unsubscribe(packet_id=2, topic_filters=("b",)))
+    conversation.send(subscribe("a"))
     session = conversation.connection.session
     conversation.connection.connection_lost()
 
     conversation.connection.grant(1, (GRANTED_1,))
-    conversation.connection.confirm_unsubscribe(2, (ReasonCode.SUCCESS,))
 
     assert conversation.answers() == []
     assert session is not None
     assert list(session.subscriptions) == ["a"]
+
+
+def test_a_removal_that_is_confirmed_after_the_end_is_kept_but_not_sent() -> None:
+    """As what was granted is."""
+    conversation = opened()
+    conversation.send(subscribe("a"))
+    conversation.connection.grant(1, (GRANTED_1,))
+    conversation.answers()
+    conversation.send(Unsubscribe(packet_id=2, topic_filters=("a",)))
+    session = conversation.connection.session
+    conversation.connection.connection_lost()
+
+    conversation.connection.confirm_unsubscribe(2, (ReasonCode.SUCCESS,))
+
+    assert conversation.answers() == []
+    assert session is not None
+    assert list(session.subscriptions) == []
 
 
 def test_an_answer_that_nobody_waits_for_is_the_owners_mistake() -> None:

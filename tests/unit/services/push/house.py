@@ -178,6 +178,7 @@ class PushHouse:
         self.triggers = Triggers(
             writer=self.writer,
             reader=self.store,
+            devices=self.store,
             sender=self.receivers,
             clock=self.clock,
             on_change=self.deliveries.refresh,

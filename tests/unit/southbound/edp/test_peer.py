@@ -3,6 +3,10 @@
 Source: southbound reference 6.
 """
 
+from collections.abc import Callable
+
+import pytest
+
 from commandpost.domain.command import CommandState
 from commandpost.domain.device import Device
 from commandpost.domain.payload_facts import EndConnection
@@ -13,6 +17,7 @@ from tests.unit.southbound.stream_fakes import FakeTransport
 from tests.unit.southbound.stream_house import SECRET, Streams
 
 ACCEPTED = bytes.fromhex("20 02 00 00")
+WRONG_DEVICE = bytes.fromhex("20 02 00 02")
 PING = bytes.fromhex("C0 00")
 
 
@@ -20,8 +25,8 @@ def text(value: str) -> bytes:
     return len(value).to_bytes(2, "big") + value.encode()
 
 
-def login(device: Device, secret: str = SECRET) -> bytes:
-    body = text("EDP") + bytes.fromhex("01 C0 01 2C 00 00") + text(str(device.product_id)) + text(secret)
+def login(device: Device, secret: str = SECRET, *, device_id: str = "") -> bytes:
+    body = text("EDP") + bytes.fromhex("01 C0 01 2C") + text(device_id) + text(str(device.product_id)) + text(secret)
     return bytes((0x10, len(body))) + body
 
 
@@ -143,3 +148,35 @@ async def test_a_wrong_login_is_told_its_code_and_closed() -> None:
 
     assert transport.take() == bytes.fromhex("20 02 00 04")
     assert transport.is_closing()
+
+
+@pytest.mark.parametrize(("ends", "code"), [(EdpPeer.take_over, 28), (EdpPeer.remove, 2)])
+@on_event_loop
+async def test_the_log_names_the_device_whose_connection_the_server_ends(
+    ends: Callable[[EdpPeer], None], code: int
+) -> None:
+    """With the number that the device is told."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = await logged_in(streams, device)
+    ends(peer)
+    await streams.house.settle()
+
+    (closed,) = (fields for event, fields in streams.house.events.told if event == "edp_closed")
+    assert closed["device_id"] == device.id
+    assert repr(closed["code"]) == str(code)
+    assert transport.take() == bytes((0x40, 1, code))
+
+
+@pytest.mark.parametrize(("device_id", "answer"), [("1", ACCEPTED), ("2", WRONG_DEVICE), ("x", WRONG_DEVICE)])
+@on_event_loop
+async def test_a_login_by_auth_info_names_no_other_device(device_id: str, answer: bytes) -> None:
+    """The id is empty there (southbound reference 6.3); the device's own contradicts nothing."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = streams.edp_stream()
+    await streams.say(peer, login(device, device_id=device_id))
+
+    assert str(device.id) == "1"
+    assert transport.take() == answer
+    assert transport.is_closing() == (answer == WRONG_DEVICE)

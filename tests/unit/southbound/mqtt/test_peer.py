@@ -3,9 +3,14 @@
 Source: southbound reference 5.1, 5.2.
 """
 
+from collections.abc import Callable
+
+import pytest
+
 from commandpost.domain.command import CommandState
 from commandpost.domain.device import Device
 from commandpost.domain.payload_facts import EndConnection
+from commandpost.domain.topic_facts import KeepSubscriptions
 from commandpost.southbound.mqtt.entrance import BEGIN_AFTER_S
 from commandpost.southbound.mqtt.peer import MESSAGE_BYTES, OPEN_BYTES_MAX, MqttPeer
 from tests.event_loop import on_event_loop
@@ -13,24 +18,33 @@ from tests.unit.southbound.stream_fakes import FakeTransport
 from tests.unit.southbound.stream_house import SECRET, Streams
 
 ACCEPTED = bytes.fromhex("20 02 00 00")
+SUBACK = bytes.fromhex("90 03 00 01 00")
+SUBACK_REFUSED = bytes.fromhex("90 03 00 01 80")
+UNSUBACK = bytes.fromhex("B0 02 00 02")
+PINGREQ = bytes.fromhex("C0 00")
+PINGRESP = bytes.fromhex("D0 00")
 HOUR_S = 3_600
+# CONNECTs without a password, or without a user name and a password.
+NO_PASSWORD = bytes.fromhex("10 12 00 04 4D 51 54 54 04 82 00 78 00 01 31 00 03 31 30 31")
+NO_PASSWORD_5 = bytes.fromhex("10 13 00 04 4D 51 54 54 05 82 00 78 00 00 01 31 00 03 31 30 31")
+NO_USER_NAME = bytes.fromhex("10 0D 00 04 4D 51 54 54 04 02 00 78 00 01 31")
 
 
 def text(value: str) -> bytes:
     return len(value).to_bytes(2, "big") + value.encode()
 
 
-def connect(device: Device, *, keepalive_s: int = 120, secret: str = SECRET) -> bytes:
-    body = text("MQTT") + b"\x04\xc2" + keepalive_s.to_bytes(2, "big")
+def connect(device: Device, *, keepalive_s: int = 120, secret: str = SECRET, is_clean: bool = True) -> bytes:
+    body = text("MQTT") + (b"\x04\xc2" if is_clean else b"\x04\xc0") + keepalive_s.to_bytes(2, "big")
     body += text(str(device.id)) + text(str(device.product_id)) + text(secret)
     return bytes((0x10, len(body))) + body
 
 
 async def logged_in(
-    streams: Streams, device: Device, *, takes_all: bool = True, keepalive_s: int = 120
+    streams: Streams, device: Device, *, takes_all: bool = True, keepalive_s: int = 120, is_clean: bool = True
 ) -> tuple[MqttPeer, FakeTransport]:
     peer, transport = streams.mqtt_stream(takes_all=takes_all)
-    await streams.say(peer, connect(device, keepalive_s=keepalive_s))
+    await streams.say(peer, connect(device, keepalive_s=keepalive_s, is_clean=is_clean))
     assert transport.take() == ACCEPTED
     return peer, transport
 
@@ -197,3 +211,109 @@ async def test_replies_of_qos_0_that_wait_for_the_disk_stop_the_reading() -> Non
     await streams.house.settle()
 
     assert (is_reading, transport.reads) == (False, True)
+
+
+def subscribe(topic_filter: str, *, packet_id: int = 1) -> bytes:
+    body = packet_id.to_bytes(2, "big") + text(topic_filter) + b"\x00"
+    return bytes((0x82, len(body))) + body
+
+
+def unsubscribe(topic_filter: str, *, packet_id: int = 2) -> bytes:
+    body = packet_id.to_bytes(2, "big") + text(topic_filter)
+    return bytes((0xA2, len(body))) + body
+
+
+def publish(topic: str, payload: bytes, *, retain: bool = False) -> bytes:
+    body = text(topic) + payload
+    return bytes((0x30 | retain, len(body))) + body
+
+
+@pytest.mark.parametrize("is_durable", [False, True])
+@on_event_loop
+async def test_what_follows_a_subscription_finds_it_in_effect(is_durable: bool) -> None:
+    """In one write, also while it is on its way to the disk: SUBSCRIBE, PUBLISH, UNSUBSCRIBE, PUBLISH."""
+    streams = Streams()
+    _, device = await streams.furnish()
+    peer, transport = await logged_in(streams, device, is_clean=not is_durable)
+    streams.house.writer.is_held = is_durable
+    first, second = publish("pipe/0", b"first"), publish("pipe/0", b"second")
+    await streams.say(peer, subscribe("pipe/0") + first + unsubscribe("pipe/0") + second + PINGREQ)
+    if is_durable:
+        assert (transport.take(), transport.reads) == (b"", False)
+        streams.house.writer.release()
+        await streams.house.settle()
+
+    assert transport.take() == SUBACK + first + UNSUBACK + PINGRESP
+    assert transport.reads
+
+
+@on_event_loop
+async def test_what_is_retained_comes_before_what_follows_a_subscription() -> None:
+    """All of it is older."""
+    streams = Streams()
+    _, device = await streams.furnish()
+    peer, transport = await logged_in(streams, device)
+    retained = publish("a/1", b"old", retain=True) + publish("a/2", b"old", retain=True)
+    await streams.say(peer, retained)
+    await streams.say(peer, subscribe("a/+") + publish("a/2", b"new"))
+
+    assert transport.take() == SUBACK + retained + publish("a/2", b"new")
+
+
+@on_event_loop
+async def test_a_subscription_that_the_disk_does_not_take_holds_nothing_up() -> None:
+    """It is refused, and what follows is acted upon without it."""
+    streams = Streams()
+    _, device = await streams.furnish()
+    peer, transport = await logged_in(streams, device, is_clean=False)
+    streams.house.writer.failing.add(KeepSubscriptions)
+    await streams.say(peer, subscribe("a") + publish("a", b"x") + PINGREQ)
+
+    assert transport.take() == SUBACK_REFUSED + PINGRESP
+    assert transport.reads
+
+
+@on_event_loop
+async def test_a_stream_may_end_while_its_subscription_is_written() -> None:
+    """What it sent behind it is dropped with it, and the word of the disk finds nobody."""
+    streams = Streams()
+    _, device = await streams.furnish()
+    peer, transport = await logged_in(streams, device, is_clean=False)
+    streams.house.writer.is_held = True
+    await streams.say(peer, subscribe("a") + publish("a", b"x"))
+    transport.abort()
+    await streams.house.settle()
+    streams.house.writer.release()
+    await streams.house.settle()
+
+    assert transport.take() == b""
+    assert (len(streams.house.connections), len(streams.registry)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"), [(NO_PASSWORD, ""), (NO_USER_NAME, ""), (NO_PASSWORD_5, "20 03 00 86 00")]
+)
+@on_event_loop
+async def test_a_login_without_user_name_or_password_is_closed_without_a_word(asked: bytes, answer: str) -> None:
+    """Southbound reference 5.1, which is about 3.1.1; MQTT 5 has a reason."""
+    streams = Streams()
+    peer, transport = streams.mqtt_stream()
+    await streams.say(peer, asked)
+
+    assert transport.take() == bytes.fromhex(answer)
+    assert transport.is_closing()
+    assert streams.house.events.count("mqtt_login_refused") == 1
+
+
+@pytest.mark.parametrize("ends", [MqttPeer.take_over, MqttPeer.remove])
+@on_event_loop
+async def test_the_log_names_the_device_whose_connection_the_server_ends(ends: Callable[[MqttPeer], None]) -> None:
+    """Whoever ends it."""
+    streams = Streams()
+    _, device = await streams.furnish()
+    peer, _ = await logged_in(streams, device)
+    ends(peer)
+    await streams.house.settle()
+
+    (closed,) = (fields for event, fields in streams.house.events.told if event == "mqtt_closed")
+    assert closed["device_id"] == device.id
