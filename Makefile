@@ -57,8 +57,13 @@ test-all: $(STAMP) ## all tests, the long ones too, and more examples for each p
 interop: $(STAMP) ## against independent clients and servers
 	COMMANDPOST_INTEROP=1 $(PYTEST) tests/interop
 
-fuzz: $(STAMP) ## the decoders against hostile bytes, with fresh examples
+fuzz: $(STAMP) ## every parser against hostile bytes: fresh examples, then guided by coverage
 	$(PYTEST) -n auto --hypothesis-profile=long --timeout=1800 tests/fuzz
+	$(BIN)/python -m tests.fuzz.guided --seconds $(FUZZ_SECONDS) --write-corpus $(FUZZ_TARGETS)
+
+# Of each target; all of them if none is named. An input that fails is written to fuzz-finds/.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
 
 bench: $(STAMP) ## throughput, latency and memory
 	$(BIN)/python -m benchmarks

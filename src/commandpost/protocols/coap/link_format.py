@@ -12,6 +12,7 @@ from commandpost.protocols.errors import DecodeError, EncodeError
 LINK_FORMAT_BYTES_MAX = 65_536  # as much as one block-wise answer may hold
 LINKS_MAX = 4_096  # a discover of a large object lists every resource of every instance
 ATTRIBUTES_MAX = 32  # per link; LwM2M defines about ten
+_FORMAT_DIGITS_MAX = 5  # a content format has 16 bits; of thousands of digits `int` makes an error
 
 _BLANK = " \t\r\n"
 
@@ -41,8 +42,11 @@ class Link:
 
     @property
     def content_formats(self) -> tuple[int, ...]:
-        """Give the numbers of `ct`, which may be one, or several in quotes; what is not a number is left out."""
-        return tuple(int(word) for word in (self.get("ct") or "").split() if word.isascii() and word.isdigit())
+        """Give the numbers of `ct`, which may be one, or several in quotes; what is no format is left out."""
+        words = (self.get("ct") or "").split()
+        return tuple(
+            int(word) for word in words if len(word) <= _FORMAT_DIGITS_MAX and word.isascii() and word.isdigit()
+        )
 
 
 def parse_link_format(payload: bytes) -> tuple[Link, ...]:

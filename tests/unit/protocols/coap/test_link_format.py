@@ -109,6 +109,13 @@ def test_size_links_and_attributes_are_bounded() -> None:
     assert len(parse_link_format(b",".join([b"</1>"] * LINKS_MAX))) == LINKS_MAX
 
 
+def test_a_format_of_any_number_of_digits_is_left_out() -> None:
+    """Python itself refuses 5,000 digits, with an error that a device must not be able to cause."""
+    (root,) = parse_link_format(b'</>;ct="110 ' + b"1" * 5_000 + b' 112"')
+
+    assert root.content_formats == (110, 112)
+
+
 @pytest.mark.parametrize("link", [Link(target="/a>b"), Link(target="/", attributes=(("a b", "1"),))])
 def test_links_that_would_end_early_are_not_written(link: Link) -> None:
     """No injection through a target or a name."""
