@@ -49,10 +49,10 @@ imports: $(STAMP) ## who may import whom
 check: lint types imports ## everything that can be said without running the code
 
 test: $(STAMP) ## all tests but the long ones
-	$(PYTEST) -n auto -m "not long"
+	$(PYTEST) -n auto --dist worksteal -m "not long"
 
 test-all: $(STAMP) ## all tests, the long ones too, and more examples for each property
-	$(PYTEST) -n auto --hypothesis-profile=long --timeout=1800
+	$(PYTEST) -n auto --dist worksteal --hypothesis-profile=long --timeout=1800
 
 interop: $(STAMP) ## against independent clients and servers
 	COMMANDPOST_INTEROP=1 $(PYTEST) tests/interop
