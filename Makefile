@@ -9,6 +9,8 @@ TYPED := src tests $(wildcard benchmarks) $(wildcard tools)
 PYTEST := $(BIN)/python -m pytest
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Container images often set it. Every start of a process would then compile all modules anew: half of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint types imports check test test-all bench docs demo interop fuzz clean

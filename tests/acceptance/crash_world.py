@@ -2,17 +2,17 @@
 
 import http.client
 import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import pytest
 
 from commandpost.protocols.coap.message import CoapMessage
 from tests.acceptance.crashing_server import CLOCK_AHEAD, CRASH
+from tests.acceptance.nursery import ForkedProcess, find_nursery
 from tests.acceptance.server import JsonObject, ServerProcess, poll
 from tests.simulators.scripted_device import CHANGED, ScriptedDevice
 
@@ -35,7 +35,7 @@ class CrashingServer(ServerProcess):
     """A server that can be told where to die."""
 
     def __init__(self, data_dir: Path) -> None:
-        super().__init__(data_dir=data_dir, program=(sys.executable, "-m", "tests.acceptance.crashing_server"))
+        super().__init__(data_dir=data_dir)
         self.ahead_s = 0.0
         """How far its wall clock is ahead; it never goes back."""
         self.devices: list[CommandDevice] = []
@@ -52,6 +52,10 @@ class CrashingServer(ServerProcess):
         super().__exit__(kind, error, trace)
         for device in self.devices:
             device.close()
+
+    def launch(self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]) -> ForkedProcess:
+        """Fork it: a crash test starts many."""
+        return find_nursery().start(arguments, environment=environment, stderr=stderr)
 
     def run(self, crash: str = "", *, down_s: float = 0.0) -> None:
         """Start; `down_s` lets its clock say that it was down for so long."""

@@ -149,6 +149,11 @@ def arm() -> None:
         set_clock_ahead(float(ahead))
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Be the server."""
     arm()
     main()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,6 +1,6 @@
 """A real `commandpost serve` in a process of its own, and a small HTTP client for it.
 
-The process is the installed command, or a script that arms a crash point first (see `crashing_server.py`). Nothing here
+The process is the installed command, or a fork that arms a crash point first (see `crashing_server.py`). Nothing here
 knows the code of the server: it reads the ready line, speaks HTTP, sends signals.
 """
 
@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import urlencode
 
+from tests.acceptance.nursery import ForkedProcess
 from tests.acceptance.processes import clean_environment
 
 MASTER_KEY = "acceptance-master-key-0001"
@@ -50,13 +51,12 @@ class ServerProcess:
     """One server over one data directory; it can be started again after it was killed."""
 
     data_dir: Path
-    program: Sequence[str] = (sys.executable, "-m", "commandpost")
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     master_key: str = MASTER_KEY
     http: tuple[str, int] = ("", 0)
     coap: tuple[str, int] = ("", 0)
-    process: "subprocess.Popen[bytes] | None" = None
+    process: "subprocess.Popen[bytes] | ForkedProcess | None" = None
     ready_line: str = ""
     coap_port: int = 0
 
@@ -79,8 +79,7 @@ class ServerProcess:
 
     def start(self, *, extra_environment: Mapping[str, str] | None = None) -> None:
         """Start and wait for the ready line; a restart takes the CoAP port it had, as devices would expect."""
-        command = [
-            *self.program,
+        arguments = [
             "serve",
             "--data-dir",
             str(self.data_dir),
@@ -99,9 +98,7 @@ class ServerProcess:
             **(extra_environment or {}),
         }
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, env=environment
-            )
+            self.process = self.launch(arguments, environment, log)
         self.ready_line = self._read_line(START_TIMEOUT_S)
         if not self.ready_line.startswith("ready "):
             raise AssertionError(f"no ready line but {self.ready_line!r}; log:\n{self.log()}")
@@ -109,6 +106,18 @@ class ServerProcess:
         self.http = _split_address(listeners["http"])
         self.coap = _split_address(listeners["coap"])
         self.coap_port = self.coap[1]
+
+    def launch(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
+    ) -> "subprocess.Popen[bytes] | ForkedProcess":
+        """Make the process."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "commandpost", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
 
     def _read_line(self, timeout_s: float) -> str:
         assert self.process is not None and self.process.stdout is not None
