@@ -18,12 +18,12 @@ from commandpost.protocols.mqtt.events import (
     ConnectRefused,
     MessageDelivered,
     MessageRefused,
-    PublishHandle,
     PublishReceived,
 )
 from commandpost.protocols.mqtt.limits import MqttLimits
 from commandpost.protocols.mqtt.packet_types import Version
 from commandpost.protocols.mqtt.packets import Connect
+from commandpost.protocols.mqtt.publish_handle import PublishHandle
 from commandpost.protocols.mqtt.session import MqttSession, OutboundMessage
 from commandpost.simulation.stream_client import (
     ClientEnded,

@@ -16,7 +16,6 @@ from commandpost.protocols.coap.endpoint import CoapEndpoint
 from commandpost.protocols.coap.events import (
     EndReason,
     ExchangeEnded,
-    Peer,
     ReplyHandle,
     RequestReceived,
     ResponseHandle,
@@ -25,6 +24,7 @@ from commandpost.protocols.coap.events import (
 )
 from commandpost.protocols.coap.exchange import Request
 from commandpost.protocols.coap.message import CoapMessage
+from commandpost.protocols.coap.peer import Peer
 from commandpost.southbound.known_peers import KnownPeers
 from commandpost.southbound.unproven_peers import UnprovenPeers
 

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from commandpost.domain.session import Remote
-from commandpost.protocols.coap.events import Peer
+from commandpost.protocols.coap.peer import Peer
 
 LINGER_S: Final = 247.0  # EXCHANGE_LIFETIME (RFC 7252 section 4.8.2): until then a duplicate may come
 _SWEPT_PER_UPLINK: Final = 2  # more than the one it may add, so that sweeping always catches up

@@ -1,7 +1,7 @@
 """Who is known to the engine, and for how long."""
 
 from commandpost.domain.session import Remote
-from commandpost.protocols.coap.events import Peer
+from commandpost.protocols.coap.peer import Peer
 from commandpost.southbound.known_peers import LINGER_S, KnownPeers
 
 

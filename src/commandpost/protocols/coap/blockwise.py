@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from commandpost.protocols.coap.codes import Code, is_success
 from commandpost.protocols.coap.message import CoapMessage
 from commandpost.protocols.coap.options import BLOCK_NUMBER_MAX, Block, Option
+from commandpost.protocols.coap.peer import Peer
 from commandpost.protocols.errors import DecodeError
-
-if TYPE_CHECKING:
-    from commandpost.protocols.coap.events import Peer
 
 # What differs between the blocks of one transfer, or only describes it (RFC 7959 section 2.6, RFC 7641 section 2).
 _PER_BLOCK_OPTIONS = frozenset({Option.OBSERVE, Option.BLOCK1, Option.BLOCK2, Option.SIZE1, Option.SIZE2})
@@ -185,7 +182,7 @@ def is_partial(message: CoapMessage) -> bool:
     return block is not None and block.more
 
 
-TransferKey = tuple["Peer", int, tuple[tuple[int, bytes], ...]]
+TransferKey = tuple[Peer, int, tuple[tuple[int, bytes], ...]]
 
 
 def transfer_key(peer: Peer, message: CoapMessage) -> TransferKey:

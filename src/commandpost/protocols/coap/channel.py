@@ -17,8 +17,9 @@ from commandpost.protocols.coap.message_ids import MessageIds
 if TYPE_CHECKING:
     from random import Random
 
-    from commandpost.protocols.coap.events import Event, Peer
+    from commandpost.protocols.coap.events import Event
     from commandpost.protocols.coap.parameters import EndpointLimits, TransmissionParameters
+    from commandpost.protocols.coap.peer import Peer
 
 
 @dataclass(slots=True, kw_only=True)

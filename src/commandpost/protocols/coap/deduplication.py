@@ -10,8 +10,8 @@ a short list of them and no entry at all once they have ended; strangers share o
 from collections import deque
 from struct import Struct
 
-from commandpost.protocols.coap.events import Peer
 from commandpost.protocols.coap.generations import GenerationTable
+from commandpost.protocols.coap.peer import Peer
 
 _ENDS_AT = Struct(">d")
 _KEY_OFFSET = _ENDS_AT.size

@@ -15,7 +15,7 @@ from commandpost.protocols.coap.generations import GenerationTable
 from commandpost.protocols.coap.message import MessageType
 
 if TYPE_CHECKING:
-    from commandpost.protocols.coap.events import Peer
+    from commandpost.protocols.coap.peer import Peer
 
 
 class Delivery(Confirmable):

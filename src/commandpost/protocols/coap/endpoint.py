@@ -16,11 +16,12 @@ from commandpost.protocols.coap.channel import Channel, EndpointCounters
 from commandpost.protocols.coap.codec import decode, encode_empty, peek_header
 from commandpost.protocols.coap.codes import is_response
 from commandpost.protocols.coap.delivery import Delivery, DeliveryTable
-from commandpost.protocols.coap.events import Event, Peer, ReplyHandle, ResponseHandle, UnmatchedResponse
+from commandpost.protocols.coap.events import Event, ReplyHandle, ResponseHandle, UnmatchedResponse
 from commandpost.protocols.coap.exchange import Exchange, ExchangeTable, Request
 from commandpost.protocols.coap.message import CoapMessage, MessageType
 from commandpost.protocols.coap.options import find_unrecognised_critical
 from commandpost.protocols.coap.parameters import EndpointLimits, TransmissionParameters
+from commandpost.protocols.coap.peer import Peer
 from commandpost.protocols.coap.responder import Options, Responder, first_block
 from commandpost.protocols.errors import DecodeError, EncodeError
 

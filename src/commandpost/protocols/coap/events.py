@@ -3,7 +3,6 @@
 Handles are opaque: keep them, give them back once.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -11,9 +10,7 @@ from typing import TypeAlias
 from commandpost.protocols.coap.blockwise import is_partial
 from commandpost.protocols.coap.message import CoapMessage
 from commandpost.protocols.coap.options import Block
-
-Peer: TypeAlias = Hashable
-"""Who is on the other side: an opaque key, such as (listener, ip, port) or the number of a DTLS association."""
+from commandpost.protocols.coap.peer import Peer
 
 
 class ReplyHandle:

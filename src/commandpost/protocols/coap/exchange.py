@@ -27,7 +27,7 @@ from commandpost.protocols.coap.options import (
 from commandpost.protocols.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from commandpost.protocols.coap.events import Peer
+    from commandpost.protocols.coap.peer import Peer
 
 # What a request for a later block of a response leaves out: it fetches, it does not observe or carry a body.
 _NOT_IN_FETCH = frozenset(

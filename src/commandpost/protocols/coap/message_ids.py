@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commandpost.protocols.coap.events import Peer
 from commandpost.protocols.coap.generations import GenerationTable
+from commandpost.protocols.coap.peer import Peer
 
 if TYPE_CHECKING:
     from random import Random

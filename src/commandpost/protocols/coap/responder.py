@@ -20,7 +20,7 @@ from commandpost.protocols.errors import DecodeError, EncodeError
 if TYPE_CHECKING:
     from commandpost.protocols.coap.channel import Channel
     from commandpost.protocols.coap.delivery import DeliveryTable
-    from commandpost.protocols.coap.events import Peer
+    from commandpost.protocols.coap.peer import Peer
 
 Options = tuple[tuple[int, bytes], ...]
 

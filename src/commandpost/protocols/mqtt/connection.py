@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from commandpost.protocols.mqtt.channel import Channel
 from commandpost.protocols.mqtt.errors import PacketError
-from commandpost.protocols.mqtt.events import CloseReason, PublishHandle, PublishReceived
+from commandpost.protocols.mqtt.events import CloseReason, PublishReceived
 from commandpost.protocols.mqtt.inbound import InboundFlow
 from commandpost.protocols.mqtt.outbound import OutboundFlow
 from commandpost.protocols.mqtt.packet_reader import FrameReader
 from commandpost.protocols.mqtt.packet_types import PacketType, Version
 from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties
 from commandpost.protocols.mqtt.publish_codec import read_acknowledgement, read_publish
+from commandpost.protocols.mqtt.publish_handle import PublishHandle
 from commandpost.protocols.mqtt.reason_codes import PUBLISH_REASONS, RELEASE_REASONS, ReasonCode
 from commandpost.protocols.mqtt.topic_aliases import TopicAliases
 

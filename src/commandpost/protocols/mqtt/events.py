@@ -1,33 +1,16 @@
-"""What a connection tells its owner, and the handle by which the owner acknowledges a message."""
+"""What a connection tells its owner."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from commandpost.protocols.mqtt.packet_types import Version
 from commandpost.protocols.mqtt.packets import SubscriptionEntry, Will
 from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties
+from commandpost.protocols.mqtt.publish_handle import PublishHandle
 from commandpost.protocols.mqtt.reason_codes import ReasonCode
-
-if TYPE_CHECKING:
-    from commandpost.protocols.mqtt.inbound import InboundFlow
-
-
-class PublishHandle:
-    """One received message that wants an acknowledgement. Opaque to the owner: keep it, give it back once."""
-
-    __slots__ = ("flow", "is_acknowledged", "packet_id", "payload_bytes", "qos", "reason", "reason_string")
-
-    def __init__(self, flow: InboundFlow, *, packet_id: int, qos: int, payload_bytes: int) -> None:
-        self.flow = flow  # of the connection that waits for it: a QoS 2 message may come again on the next one
-        self.packet_id = packet_id
-        self.qos = qos
-        self.payload_bytes = payload_bytes
-        self.is_acknowledged = False
-        self.reason = ReasonCode.SUCCESS
-        self.reason_string: str | None = None
 
 
 class CloseReason(Enum):

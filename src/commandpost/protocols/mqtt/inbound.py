@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commandpost.protocols.mqtt.errors import PacketError
-from commandpost.protocols.mqtt.events import PublishHandle
 from commandpost.protocols.mqtt.packet_types import PacketType, Version
+from commandpost.protocols.mqtt.publish_handle import PublishHandle
 from commandpost.protocols.mqtt.reason_codes import ReasonCode
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties, che
 from commandpost.protocols.mqtt.topics import check_topic_name
 
 if TYPE_CHECKING:
-    from commandpost.protocols.mqtt.events import PublishHandle
     from commandpost.protocols.mqtt.limits import MqttLimits
+    from commandpost.protocols.mqtt.publish_handle import PublishHandle
 
 PACKET_ID_MAX = 0xFFFF  # MQTT 3.1.1 section 2.3.1
 _MESSAGE_BYTES = 64  # what a queued message costs beside topic and payload, roughly

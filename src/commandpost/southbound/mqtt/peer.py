@@ -25,13 +25,13 @@ from commandpost.protocols.mqtt.events import (
     MessageExpired,
     MessageRefused,
     MessageSent,
-    PublishHandle,
     PublishReceived,
     SubscribeReceived,
     UnsubscribeReceived,
 )
 from commandpost.protocols.mqtt.packet_types import Version
 from commandpost.protocols.mqtt.packets import SubscriptionEntry
+from commandpost.protocols.mqtt.publish_handle import PublishHandle
 from commandpost.protocols.mqtt.reason_codes import ReasonCode
 from commandpost.protocols.mqtt.session import OutboundMessage
 from commandpost.southbound.mqtt.device_topics import DeviceTopics
