@@ -4,6 +4,7 @@ What is missing fails the test that needs it, by name; nothing is skipped. Libra
 (or `COMMANDPOST_INTEROP_CACHE`), never into the repository.
 """
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -23,6 +24,14 @@ def require_program(names: Sequence[str], package: str) -> str:
         if found is not None:
             return found
     pytest.fail(f"{' or '.join(names)} is not installed: install the package {package}", pytrace=False)
+
+
+def require_library(name: str, package: str) -> ctypes.CDLL:
+    """Load a shared library; fail naming it and what to install."""
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        pytest.fail(f"{name} is not installed: install the package {package}", pytrace=False)
 
 
 def install_once(name: str, manifest: Path, command: Sequence[str], product: str) -> Path:

@@ -1,4 +1,4 @@
-"""Other stacks against the DTLS listener: `openssl s_client`, libcoap with OpenSSL and with GnuTLS, mbedTLS.
+"""Other stacks against the DTLS listener: `openssl s_client`, GnuTLS, mbedTLS, libcoap with OpenSSL and with GnuTLS.
 
 Source: southbound reference 4; RFC 4279.
 """
@@ -8,25 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.dtls_house import (
-    ACTUATION,
-    IMSI,
-    KEY,
-    OBJECTS,
-    PSK,
-    call_and_serve,
-    door,
-    dtls_server,
-    is_online,
-    make_device,
-    notify,
-)
+from tests.acceptance.dtls_house import IMSI, KEY, PSK, door, dtls_server, is_online, make_device
 from tests.acceptance.server import ServerProcess
+from tests.interop.dtls_story import tell_the_story
+from tests.interop.gnutls_tunnel import SUITES as GNUTLS_SUITES
+from tests.interop.gnutls_tunnel import GnutlsFault, GnutlsTunnel
 from tests.interop.libcoap_tools import coap_client
 from tests.interop.mbedtls_tunnel import HAS_WHEEL, MbedtlsTunnel
 from tests.interop.openssl_device import OpensslDevice
 from tests.simulators.dtls_device import Tunnel
-from tests.simulators.scripted_device import ScriptedDevice
 
 LIBCOAP = {"openssl": "coap-client-openssl", "gnutls": "coap-client-gnutls"}
 OPENSSL_SUITES = ["PSK-AES128-CCM8", "PSK-AES128-GCM-SHA256", "PSK-AES128-CBC-SHA256"]
@@ -35,7 +25,7 @@ MBEDTLS_SUITES = [
     "TLS-PSK-WITH-AES-128-GCM-SHA256",
     "TLS-PSK-WITH-AES-128-CBC-SHA256",
 ]
-WRITE = {"data": [{"res_id": 5850, "val": True}, {"res_id": 5851, "val": 22}]}
+DECRYPT_ERROR = 51  # RFC 4279 section 2: a wrong key ends in this alert
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
-def tell_the_story(server: ServerProcess, device: ScriptedDevice) -> None:
-    """Register, be written, notify, and have it for a datapoint."""
-    device.register(objects=OBJECTS)
-    query = {"imei": device.imei, "obj_id": 3306, "obj_inst_id": 0, "mode": 2}
-
-    envelope, seen = call_and_serve(server, device, "POST", "/nbiot", query, WRITE)
-    acknowledgement = notify(device, seen.observe_token)
-
-    assert envelope["errno"] == 0
-    assert seen.written == [ACTUATION]
-    assert acknowledgement is not None
-    device_id = server.data("GET", "/devices/getbyimei", {"imei": device.imei})["id"]
-    streams = server.data("GET", f"/devices/{device_id}/datastreams")
-    assert {each["id"]: each["current_value"] for each in streams}["3306_0_5851"] == 22
-
-
 @pytest.mark.parametrize("suite", OPENSSL_SUITES)
 def test_the_story_through_openssl_s_client(server: ServerProcess, suite: str) -> None:
     """The program on the command line, one suite at a time."""
@@ -70,6 +44,35 @@ def test_the_story_through_openssl_s_client(server: ServerProcess, suite: str) -
 
     with OpensslDevice(door(server), imei, KEY, suite=suite, imsi=IMSI) as device:
         tell_the_story(server, device)
+
+
+@pytest.mark.parametrize("suite", list(GNUTLS_SUITES))
+def test_the_story_through_gnutls(server: ServerProcess, suite: str) -> None:
+    """The library itself, one suite at a time: libcoap's client with it cannot serve what it is asked."""
+    imei = f"8699990000012{list(GNUTLS_SUITES).index(suite):02d}"
+
+    def tunnel(identity: bytes, key: bytes) -> Tunnel:
+        return GnutlsTunnel(identity, key, suite=suite)
+
+    with make_device(server, imei, tunnel, obsv=True) as device:
+        device.shake_hands()
+
+        tell_the_story(server, device)
+
+
+@pytest.mark.parametrize("suite", list(GNUTLS_SUITES))
+def test_gnutls_with_a_wrong_key_is_refused(server: ServerProcess, suite: str) -> None:
+    """By the alert of the standard, and the right key opens the door afterwards."""
+    imei = f"8699990000013{list(GNUTLS_SUITES).index(suite):02d}"
+    wrong_key = bytes(reversed(KEY))
+
+    with make_device(server, imei, lambda identity, _: GnutlsTunnel(identity, wrong_key, suite=suite)) as device:
+        with pytest.raises(GnutlsFault) as refused:
+            device.shake_hands()
+        device.move()
+        device.shake_hands(GnutlsTunnel(imei.encode(), KEY, suite=suite))
+
+    assert refused.value.alert == DECRYPT_ERROR
 
 
 @pytest.mark.skipif(not HAS_WHEEL, reason="python-mbedtls has no wheel for this Python")

@@ -1,5 +1,6 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -8,9 +9,13 @@ import java.util.Set;
 import java.util.TreeMap;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.californium.scandium.dtls.cipher.CipherSuite;
 import org.eclipse.leshan.client.LeshanClient;
 import org.eclipse.leshan.client.LeshanClientBuilder;
 import org.eclipse.leshan.client.californium.endpoint.CaliforniumClientEndpointsProvider;
+import org.eclipse.leshan.client.californium.endpoint.coaps.CoapsClientProtocolProvider;
 import org.eclipse.leshan.client.object.Device;
 import org.eclipse.leshan.client.object.Security;
 import org.eclipse.leshan.client.object.Server;
@@ -40,8 +45,9 @@ import org.eclipse.leshan.core.response.WriteResponse;
 /**
  * A device made with Eclipse Leshan, told what to do by lines of JSON on stdin. What happens to it goes to stdout, a
  * line of JSON each. Arguments: the server's address, the endpoint name, the numbers of the content formats it knows
- * beside text and opaque. Where it is asked for none it answers in TLV all the same, as Leshan does. It knows nothing of
- * Commandpost.
+ * beside text and opaque. Where it is asked for none it answers in TLV all the same, as Leshan does. To an address with
+ * coaps it comes with a pre-shared key; the system properties psk.identity, psk.key, dtls.suite and dtls.cid.bytes say
+ * how. It knows nothing of Commandpost.
  */
 public final class LeshanDevice {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -145,12 +151,31 @@ public final class LeshanDevice {
         return new ResourceModel(id, "r" + id, operations, false, false, type, null, null, "");
     }
 
+    private static Security security(String uri) {
+        if (!uri.startsWith("coaps:")) {
+            return Security.noSec(uri, 123);
+        }
+        return Security.psk(uri, 123, System.getProperty("psk.identity").getBytes(StandardCharsets.UTF_8),
+                System.getProperty("psk.key").getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** One suite, and a connection id of its own that records to it carry. */
+    private static CaliforniumClientEndpointsProvider secureEndpoints() {
+        var builder = new CaliforniumClientEndpointsProvider.Builder(new CoapsClientProtocolProvider());
+        Configuration configuration = builder.createDefaultConfiguration();
+        CipherSuite suite = CipherSuite.getTypeByName(System.getProperty("dtls.suite"));
+        configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
+        configuration.set(DtlsConfig.DTLS_CIPHER_SUITES, List.of(suite));
+        configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, Integer.valueOf(System.getProperty("dtls.cid.bytes")));
+        return builder.setConfiguration(configuration).build();
+    }
+
     public static void main(String[] arguments) throws Exception {
         Actuation actuation = new Actuation();
         List<ObjectModel> models = new ArrayList<>(ObjectLoader.loadDefault());
         models.add(actuationModel());
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
-        objects.setInstancesForObject(0, Security.noSec(arguments[0], 123));
+        objects.setInstancesForObject(0, security(arguments[0]));
         objects.setInstancesForObject(1, new Server(123, 300));
         objects.setInstancesForObject(3, new Device("Eclipse", "leshan", "1"));
         objects.setInstancesForObject(ACTUATION, actuation);
@@ -169,7 +194,8 @@ public final class LeshanDevice {
             }
         });
         builder.setDecoder(new DefaultLwM2mDecoder(decoders));
-        builder.setEndpointsProviders(new CaliforniumClientEndpointsProvider());
+        builder.setEndpointsProviders(
+                arguments[0].startsWith("coaps:") ? secureEndpoints() : new CaliforniumClientEndpointsProvider());
         LeshanClient client = builder.build();
         client.addObserver(new Teller());
         client.start();
