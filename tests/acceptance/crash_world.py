@@ -55,7 +55,7 @@ class CrashingServer(ServerProcess):
 
     def launch(self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]) -> ForkedProcess:
         """Fork it: a crash test starts many."""
-        return find_nursery().start(arguments, environment=environment, stderr=stderr)
+        return find_nursery().start(arguments, environment=environment, stdout=None, stderr=stderr)
 
     def run(self, crash: str = "", *, down_s: float = 0.0) -> None:
         """Start; `down_s` lets its clock say that it was down for so long."""

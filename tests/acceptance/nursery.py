@@ -1,8 +1,9 @@
-"""Servers forked from a process that has imported the product already: a start costs milliseconds, not a second.
+"""Processes forked from one that has imported the product already: a start costs milliseconds, not a second.
 
-A crash test starts its server two or three times. Each is a process of its own with its own files, sockets, arguments
-and environment, and dies of SIGKILL like any other; only the importing is not done again. What is to be seen of the
-installed command itself is tested with real ones (`processes.py`, `server.py`).
+A crash test starts its server two or three times, a test of the command line calls it ten times. Each is a process of
+its own with its own files, sockets, arguments and environment, and dies of SIGKILL like any other; only importing is
+not done again. That the installed command starts by itself is seen wherever else a server is started (`processes.py`,
+`server.py`).
 """
 
 import atexit
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import IO, Final, NoReturn
 
-from tests.acceptance.processes import clean_environment
+from tests.acceptance.environments import clean_environment
 
 PIECE_BYTES: Final = 64 * 1024
 BIRTH_S: Final = 30.0  # the first birth waits for the imports
@@ -28,10 +29,10 @@ END_S: Final = 10.0
 
 
 class ForkedProcess:
-    """One server, as far as a test wants to know it: the same names as those of `subprocess.Popen`."""
+    """One process, as far as a test wants to know it: the same names as those of `subprocess.Popen`."""
 
-    def __init__(self, *, stdout: IO[bytes], status: int) -> None:
-        self.stdout: IO[bytes] | None = stdout
+    def __init__(self, *, status: int, stdout: IO[bytes] | None) -> None:
+        self.stdout = stdout
         self.returncode: int | None = None
         self._status = status
         self.pid = self._read_number(BIRTH_S)
@@ -46,7 +47,7 @@ class ForkedProcess:
         """Wait for the exit code, or raise `subprocess.TimeoutExpired`."""
         if self.returncode is None:
             if not self._is_readable(timeout):
-                raise subprocess.TimeoutExpired(f"server {self.pid}", timeout)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             self._finish()
         assert self.returncode is not None
         return self.returncode
@@ -97,21 +98,33 @@ class Nursery:
                 env=clean_environment(),
             )
 
-    def start(self, arguments: Sequence[str], *, environment: Mapping[str, str], stderr: IO[bytes]) -> ForkedProcess:
-        """Fork a server that runs `commandpost ARGUMENTS`."""
-        stdout, their_stdout = os.pipe()
-        status, their_status = os.pipe()
-        request = json.dumps([list(arguments), dict(environment)]).encode() + b"\n"
+    def start(
+        self, arguments: Sequence[str], *, environment: Mapping[str, str], stdout: IO[bytes] | None, stderr: IO[bytes]
+    ) -> ForkedProcess:
+        """Fork a process that runs `commandpost ARGUMENTS`; without a `stdout` there is a pipe."""
+        if stdout is not None:
+            return ForkedProcess(
+                status=self._ask(arguments, environment, stdout.fileno(), stderr.fileno()), stdout=None
+            )
+        ours, theirs = os.pipe()
         try:
-            sent = socket.send_fds(self._socket, [request], [their_stdout, stderr.fileno(), their_status])
+            status = self._ask(arguments, environment, theirs, stderr.fileno())
+        finally:
+            os.close(theirs)
+        return ForkedProcess(status=status, stdout=os.fdopen(ours, "rb", buffering=0))
+
+    def _ask(self, arguments: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> int:
+        request = json.dumps([list(arguments), dict(environment)]).encode() + b"\n"
+        ours, theirs = os.pipe()
+        try:
+            sent = socket.send_fds(self._socket, [request], [stdout, stderr, theirs])
             self._socket.sendall(request[sent:])
         finally:
-            os.close(their_stdout)
-            os.close(their_status)
-        return ForkedProcess(stdout=os.fdopen(stdout, "rb", buffering=0), status=status)
+            os.close(theirs)
+        return ours
 
     def close(self) -> None:
-        """Let it end; servers that run stay."""
+        """Let it end; what was forked goes on."""
         self._socket.close()
         self._process.wait(END_S)
 
@@ -151,7 +164,7 @@ def run_nursery(requests: socket.socket) -> None:
 def _guard(
     run: Callable[[], object], arguments: list[str], environment: dict[str, str], descriptors: list[int]
 ) -> NoReturn:
-    """Fork the server, say its pid, wait for its end, say its exit code."""
+    """Fork the process, say its pid, wait for its end, say its exit code."""
     stdout, stderr, status = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if (pid := os.fork()) == 0:

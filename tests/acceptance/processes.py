@@ -1,7 +1,6 @@
 """Real processes of the real command line, and how a test waits for them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,32 +9,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 from urllib.request import Request, urlopen
+
+from tests.acceptance.environments import clean_environment
+from tests.acceptance.nursery import find_nursery
 
 START_S = 30.0
 STOP_S = 5.0  # what SIGTERM promises
 COMMAND_S = 60.0
 
 
-def clean_environment(**more: str) -> dict[str, str]:
-    """Give this process's environment without any setting of ours, and with `more`."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("COMMANDPOST_")}
-    return {**kept, "PYTHONWARNINGS": "default", **more}
-
-
 def run_cli(
     *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = COMMAND_S
 ) -> subprocess.CompletedProcess[str]:
     """Run `commandpost` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "commandpost", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env=clean_environment(**(environment or {})),
-        check=False,
-    )
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:
+        process = find_nursery().start(
+            arguments, environment=clean_environment(**(environment or {})), stdout=stdout, stderr=stderr
+        )
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(arguments, code, stdout=_read_text(stdout), stderr=_read_text(stderr))
+
+
+def _read_text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def run_json(*arguments: str, environment: Mapping[str, str] | None = None) -> Any:  # Any: JSON

@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 from urllib.parse import urlencode
 
+from tests.acceptance.environments import clean_environment
 from tests.acceptance.nursery import ForkedProcess
-from tests.acceptance.processes import clean_environment
 
 MASTER_KEY = "acceptance-master-key-0001"
 START_TIMEOUT_S = 30.0

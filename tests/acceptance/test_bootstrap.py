@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.acceptance.processes import clean_environment
+from tests.acceptance.environments import clean_environment
 from tests.acceptance.server import MASTER_KEY, ServerProcess, poll
 
 URI = {"COMMANDPOST_LWM2M_BOOTSTRAP_URI": "coap://127.0.0.1:5683"}

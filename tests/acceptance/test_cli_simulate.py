@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.acceptance.processes import STOP_S, clean_environment, one_line, run_cli, run_json, serving
+from tests.acceptance.environments import clean_environment
+from tests.acceptance.processes import STOP_S, one_line, run_cli, run_json, serving
 from tests.acceptance.server import MASTER_KEY, ServerProcess
 from tests.acceptance.stream_house import (
     ANSWERED,

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.processes import COMMAND_S, clean_environment, one_line, run_cli, run_json, serving
+from tests.acceptance.environments import clean_environment
+from tests.acceptance.processes import COMMAND_S, one_line, run_cli, run_json, serving
 
 KEY = "a-key-of-the-test"
 IMEI = "860000000000001"

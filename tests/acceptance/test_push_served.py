@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.processes import clean_environment
+from tests.acceptance.environments import clean_environment
 from tests.acceptance.push_receiver import JsonObject, PushReceiver
 from tests.acceptance.server import ServerProcess
 

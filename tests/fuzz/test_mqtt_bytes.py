@@ -10,7 +10,6 @@ from commandpost.protocols.mqtt.events import (
     ClientEvent,
     ConnectionClosed,
     ConnectRequested,
-    PublishHandle,
     PublishReceived,
     ServerEvent,
     SubscribeReceived,
@@ -19,6 +18,7 @@ from commandpost.protocols.mqtt.events import (
 from commandpost.protocols.mqtt.limits import MqttLimits
 from commandpost.protocols.mqtt.packet_types import Version
 from commandpost.protocols.mqtt.packets import Connack, Connect
+from commandpost.protocols.mqtt.publish_handle import PublishHandle
 from commandpost.protocols.mqtt.reason_codes import ReasonCode
 from commandpost.protocols.mqtt.server_connection import MqttServerConnection
 from commandpost.protocols.mqtt.session import MqttSession, OutboundMessage
