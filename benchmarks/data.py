@@ -112,7 +112,7 @@ async def _storing(
 
 
 def _by_service(store: SqliteStore, writer: GroupCommit) -> Add:
-    service = Datapoints(writer=writer, reader=store, ids=SystemIds(), clock=SystemClock())
+    service = Datapoints(writer=writer, reader=store, ids=SystemIds(), clock=SystemClock(), events=Silent())
     return lambda device_id, product_id, point: service.add(device_id, product_id, (point,))
 
 

@@ -2,17 +2,16 @@
 
 import http.client
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import pytest
 
 from commandpost.protocols.coap.message import CoapMessage
 from tests.acceptance.crashing_server import CLOCK_AHEAD, CRASH
-from tests.acceptance.nursery import ForkedProcess, find_nursery
 from tests.acceptance.server import JsonObject, ServerProcess, poll
 from tests.simulators.scripted_device import CHANGED, ScriptedDevice
 
@@ -25,6 +24,8 @@ INTERNAL_SERVER_ERROR = 0xA0
 SETUP_PATH = ("3", "0")
 OBJECT = 3303
 EXECUTABLE = 5605
+MARKER = 99  # object instance of the commands that only mark a place in the order
+MARKER_PATH = (str(OBJECT), str(MARKER), str(EXECUTABLE))
 LONG_DOWN_S = 60.0  # longer than any attempt lives
 QUIET_S = 0.4  # what comes at all, comes within milliseconds of its uplink, or 250 ms after a registration
 
@@ -52,10 +53,6 @@ class CrashingServer(ServerProcess):
         super().__exit__(kind, error, trace)
         for device in self.devices:
             device.close()
-
-    def launch(self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]) -> ForkedProcess:
-        """Fork it: a crash test starts many."""
-        return find_nursery().start(arguments, environment=environment, stdout=None, stderr=stderr)
 
     def run(self, crash: str = "", *, down_s: float = 0.0) -> None:
         """Start; `down_s` lets its clock say that it was down for so long."""
@@ -129,8 +126,9 @@ class Submission:
 class CommandDevice(ScriptedDevice):
     """A device that gets the Read of /3/0 after a registration out of the way by itself."""
 
-    def __init__(self, server: CrashingServer, imei: str = IMEI) -> None:
-        super().__init__(server.coap, imei)
+    def __init__(self, server: CrashingServer, imei: str = IMEI, *, in_place_of: ScriptedDevice | None = None) -> None:
+        super().__init__(server.coap, imei, in_place_of=in_place_of)
+        self._platform = server
         server.devices.append(self)
 
     def next_command(self, timeout_s: float = 10.0) -> CoapMessage:
@@ -142,23 +140,33 @@ class CommandDevice(ScriptedDevice):
         return request
 
     def expect_no_command(self) -> None:
-        """Be sure that no command comes."""
+        """Be sure that no command comes: for while an attempt is open, or the device has not shown itself."""
         try:
             request = self.next_command(QUIET_S)
         except AssertionError:
             return
         raise AssertionError(f"a command came: {request}")
 
-    def answer_all(self, code: int = CHANGED) -> int:
-        """Answer whatever comes, until nothing more comes; gives how many requests there were."""
-        count = 0
+    def post_marker(self) -> str:
+        """Submit a command that goes out when everything that was accepted before it has had its turn (P5)."""
+        return Submission(number=MARKER).post(self._platform, self.imei)
+
+    def expect_nothing_waits(self) -> None:
+        """Be sure that no command is left to send: show up, and see that one that is accepted only now is the next."""
+        uuid = self.post_marker()
+        self.update()
+        request = self.next_command()
+        assert request.uri_path == MARKER_PATH, f"a command came: {request}"
+        self.answer(request, CHANGED)
+        self._platform.wait_for_status(self.imei, uuid, SUCCEEDED)
+
+    def answer_until_marker(self, code: int = CHANGED) -> None:
+        """Answer whatever comes, a marker that was submitted as the last."""
         while True:
-            try:
-                request = self.next_command(QUIET_S)
-            except AssertionError:
-                return count
+            request = self.next_command()
             self.answer(request, code)
-            count += 1
+            if request.uri_path == MARKER_PATH:
+                return
 
     def sendings(self, number: int = 0) -> Sequence[bytes]:
         """Give the distinct tokens under which a command was seen."""

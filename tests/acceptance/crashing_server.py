@@ -10,6 +10,7 @@ The process dies at the N-th time it comes to the point:
 - `after_adopt:any`: an attempt of the run before was adopted, and the process is not ready yet.
 
 COMMANDPOST_TEST_CLOCK_AHEAD_S sets the wall clock that far ahead, as if the server had been down for that long.
+COMMANDPOST_TEST_WRITE_STALL_S makes it less patient with MQTT and EDP devices that take nothing of what it sends.
 
 Nothing in the product knows of this: the hooks are put around its classes here, before its own `main` runs.
 """
@@ -26,6 +27,7 @@ from commandpost.domain.facts import Fact
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Transmission
 from commandpost.domain.session import Remote
+from commandpost.southbound import stream_peer
 from commandpost.southbound.coap_udp import CoapUdpLink
 from commandpost.southbound.lwm2m_downlink import Lwm2mDownlink
 from commandpost.stores.batch_store import FactHandler, FactHandlers, find_handler
@@ -33,6 +35,7 @@ from commandpost.stores.sqlite import store as sqlite_store
 
 CRASH = "COMMANDPOST_TEST_CRASH"
 CLOCK_AHEAD = "COMMANDPOST_TEST_CLOCK_AHEAD_S"
+WRITE_STALL = "COMMANDPOST_TEST_WRITE_STALL_S"
 
 
 class CrashPoint:
@@ -135,6 +138,7 @@ def _kind(datagram: bytes) -> str:
 
 
 def _replace(owner: object, name: str, replacement: object) -> None:
+    assert hasattr(owner, name), f"{owner} has no {name} to replace"
     setattr(owner, name, replacement)
 
 
@@ -147,6 +151,8 @@ def arm() -> None:
         hook_adoption(crash)
     if (ahead := os.environ.pop(CLOCK_AHEAD, "")) != "":
         set_clock_ahead(float(ahead))
+    if (stall := os.environ.pop(WRITE_STALL, "")) != "":
+        _replace(stream_peer, "WRITE_STALL_S", float(stall))
 
 
 def run() -> None:

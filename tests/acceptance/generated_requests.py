@@ -22,6 +22,7 @@ NB_REFUSALS: Final = frozenset({3, 5108})
 GENERAL_REFUSALS: Final = frozenset({4, 5, 6, 7, 9, 12, 20, 22})
 OPEN_REFUSALS: Final = frozenset({3})  # a credential that is a parameter
 NB_OTHERS: Final = frozenset({0, 1, 8, 2001, 5006, 5106})
+FORBIDDEN: Final = 1  # by NB calls: of a device that is not there, or of another's
 GENERAL_OTHERS: Final = frozenset({0, 8, 10, 11, 13, 16})
 SENSIBLE: Final[Mapping[str, str]] = {
     # By the document any text will do: what is wrong with these would hide what is wrong beside them.
@@ -89,7 +90,7 @@ class Caller:
         self._base_url = f"http://{host}:{port}"
         self._key = self.house.server.master_key
         self._names = field_names(self.operation.definition.raw)
-        self._has_envelope = self.operation.definition.raw["tags"] != ["Service"]
+        self.has_envelope = self.operation.definition.raw["tags"] != ["Service"]
 
     def send(self, case: Case) -> None:
         """Send one case, and look at its answer."""
@@ -106,10 +107,10 @@ class Caller:
         asked = f"{case.method} {prepared.path_url:.300} {prepared.body!r:.300}"
         shown = f"{asked} -> {answer.status} {answer.body!r:.400}"
         assert answer.status < 500, shown
-        if self._has_envelope:
-            self._look(answer, blamed if is_named else None, shown)
+        if self.has_envelope:
+            self._look(answer, blamed if is_named else None, shown, is_named=is_named and blamed != "imei")
 
-    def _look(self, answer: HttpAnswer, blamed: str | None, shown: str) -> None:
+    def _look(self, answer: HttpAnswer, blamed: str | None, shown: str, *, is_named: bool) -> None:
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
         if answer.status in (200, 204) and kind in ("application/octet-stream", ""):
             self.tally.accepted += 1
@@ -128,6 +129,7 @@ class Caller:
         if not self.operation.definition.raw["security"]:
             refusals |= OPEN_REFUSALS
         assert document["errno"] in refusals | others, shown
+        assert not is_named or not is_nb or document["errno"] != FORBIDDEN, shown
         if document["errno"] in refusals:
             self._look_for_name(document["error"], blamed, shown)
         elif document["errno"] == 0:

@@ -2,8 +2,7 @@
 
 A crash test starts its server two or three times, a test of the command line calls it ten times. Each is a process of
 its own with its own files, sockets, arguments and environment, and dies of SIGKILL like any other; only importing is
-not done again. That the installed command starts by itself is seen wherever else a server is started (`processes.py`,
-`server.py`).
+not done again. That the installed command starts and ends by itself is what `test_cli_serve.py` is about.
 """
 
 import atexit
@@ -26,6 +25,9 @@ from tests.acceptance.environments import clean_environment
 PIECE_BYTES: Final = 64 * 1024
 BIRTH_S: Final = 30.0  # the first birth waits for the imports
 END_S: Final = 10.0
+
+Launch = Callable[[Sequence[str], Mapping[str, str], IO[bytes]], "subprocess.Popen[bytes] | ForkedProcess"]
+"""Start `commandpost` with these arguments, this whole environment, this stderr, and a pipe as stdout."""
 
 
 class ForkedProcess:
@@ -137,11 +139,31 @@ def find_nursery() -> Nursery:
     return nursery
 
 
+def fork_command(arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]) -> ForkedProcess:
+    """Start `commandpost` as a fork."""
+    return find_nursery().start(arguments, environment=environment, stdout=None, stderr=stderr)
+
+
+def start_installed(
+    arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    """Start `commandpost` as everybody does: an interpreter of its own that imports what it needs."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "commandpost", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
+
+
 # --- in the nursery --------------------------------------------------------------------------------------------------
 
 
 def run_nursery(requests: socket.socket) -> None:
     """Fork what is asked for, until the asker is gone."""
+    import typer._adapters  # noqa: F401 -- at its first command it imports pydantic
+
     import commandpost.app.server  # noqa: F401 -- so that no server has to
     from tests.acceptance import crashing_server
 

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,27 +13,54 @@ from typing import IO, Any
 from urllib.request import Request, urlopen
 
 from tests.acceptance.environments import clean_environment
-from tests.acceptance.nursery import find_nursery
+from tests.acceptance.nursery import ForkedProcess, Launch, find_nursery, fork_command
 
 START_S = 30.0
 STOP_S = 5.0  # what SIGTERM promises
 COMMAND_S = 60.0
 
 
-def run_cli(
-    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = COMMAND_S
-) -> subprocess.CompletedProcess[str]:
-    """Run `commandpost` to its end."""
+class RunningCommand:
+    """A `commandpost` that was started, and whose end is still to come."""
+
+    def __init__(self, arguments: Sequence[str], process: ForkedProcess, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+        self.process = process
+        self._arguments = arguments
+        self._stdout = stdout
+        self._stderr = stderr
+
+    def wait(self, timeout_s: float = COMMAND_S) -> subprocess.CompletedProcess[str]:
+        """Wait for its end, and give all that it said."""
+        code = self.process.wait(timeout_s)
+        texts = [_read_text(file) for file in (self._stdout, self._stderr)]
+        return subprocess.CompletedProcess(self._arguments, code, stdout=texts[0], stderr=texts[1])
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> subprocess.CompletedProcess[str]:
+        """Signal it; it has to end in time."""
+        self.process.send_signal(how)
+        return self.wait(STOP_S)
+
+
+@contextmanager
+def running_cli(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningCommand]:
+    """Start `commandpost`, and leave no process behind."""
     with TemporaryFile() as stdout, TemporaryFile() as stderr:
         process = find_nursery().start(
             arguments, environment=clean_environment(**(environment or {})), stdout=stdout, stderr=stderr
         )
         try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+            yield RunningCommand(arguments, process, stdout, stderr)
+        finally:
             process.kill()
-            raise
-        return subprocess.CompletedProcess(arguments, code, stdout=_read_text(stdout), stderr=_read_text(stderr))
+            process.wait(STOP_S)
+
+
+def run_cli(
+    *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = COMMAND_S
+) -> subprocess.CompletedProcess[str]:
+    """Run `commandpost` to its end."""
+    with running_cli(*arguments, environment=environment) as command:
+        return command.wait(timeout_s)
 
 
 def _read_text(file: IO[bytes]) -> str:
@@ -52,7 +78,9 @@ def run_json(*arguments: str, environment: Mapping[str, str] | None = None) -> A
 class RunningServer:
     """A `commandpost serve` that is ready."""
 
-    def __init__(self, process: subprocess.Popen[str], lines: "SimpleQueue[str | None]", ready: str) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes] | ForkedProcess", lines: "SimpleQueue[str | None]", ready: str
+    ) -> None:
         self.process = process
         self.ready = ready
         self._lines = lines
@@ -82,22 +110,23 @@ class RunningServer:
 
 @contextmanager
 def serving(
-    data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None, stderr: Path | None = None
+    data_dir: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stderr: Path | None = None,
+    launch: Launch = fork_command,
 ) -> Iterator[RunningServer]:
     """Start a server on free ports, wait for its ready line, and leave no process behind."""
     log_path = stderr or data_dir.with_name(f"{data_dir.name}.log")
     ports = [] if "--http" in arguments else ["--http", "127.0.0.1:0"]
     ports += [] if "--coap" in arguments else ["--coap", "127.0.0.1:0"]
-    with log_path.open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "commandpost", "serve", "--data-dir", str(data_dir), *ports, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=clean_environment(**(environment or {})),
+    with log_path.open("ab") as log:
+        process = launch(
+            ["serve", "--data-dir", str(data_dir), *ports, *arguments], clean_environment(**(environment or {})), log
         )
     lines: SimpleQueue[str | None] = SimpleQueue()
-    reader = threading.Thread(target=_read_lines, args=(process, lines), daemon=True)
+    assert process.stdout is not None
+    reader = threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True)
     reader.start()
     try:
         yield RunningServer(process, lines, _first_line(lines, log_path))
@@ -106,14 +135,12 @@ def serving(
             process.kill()
             process.wait(STOP_S)
         reader.join(STOP_S)
-        assert process.stdout is not None
         process.stdout.close()
 
 
-def _read_lines(process: subprocess.Popen[str], lines: "SimpleQueue[str | None]") -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line.rstrip("\n"))
+def _read_lines(stdout: IO[bytes], lines: "SimpleQueue[str | None]") -> None:
+    for line in stdout:
+        lines.put(line.decode().rstrip("\n"))
     lines.put(None)
 
 

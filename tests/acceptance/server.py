@@ -1,7 +1,7 @@
 """A real `commandpost serve` in a process of its own, and a small HTTP client for it.
 
-The process is the installed command, or a fork that arms a crash point first (see `crashing_server.py`). Nothing here
-knows the code of the server: it reads the ready line, speaks HTTP, sends signals.
+The process is forked (see `nursery.py`) and may arm a crash point first (see `crashing_server.py`). Nothing here knows
+the code of the server: it reads the ready line, speaks HTTP, sends signals.
 """
 
 import contextlib
@@ -10,18 +10,16 @@ import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from tests.acceptance.environments import clean_environment
-from tests.acceptance.nursery import ForkedProcess
+from tests.acceptance.nursery import ForkedProcess, fork_command
 
 MASTER_KEY = "acceptance-master-key-0001"
 START_TIMEOUT_S = 30.0
@@ -56,7 +54,7 @@ class ServerProcess:
     master_key: str = MASTER_KEY
     http: tuple[str, int] = ("", 0)
     coap: tuple[str, int] = ("", 0)
-    process: "subprocess.Popen[bytes] | ForkedProcess | None" = None
+    process: ForkedProcess | None = None
     ready_line: str = ""
     coap_port: int = 0
 
@@ -98,7 +96,7 @@ class ServerProcess:
             **(extra_environment or {}),
         }
         with self.log_path.open("ab") as log:
-            self.process = self.launch(arguments, environment, log)
+            self.process = fork_command(arguments, environment, log)
         self.ready_line = self._read_line(START_TIMEOUT_S)
         if not self.ready_line.startswith("ready "):
             raise AssertionError(f"no ready line but {self.ready_line!r}; log:\n{self.log()}")
@@ -106,18 +104,6 @@ class ServerProcess:
         self.http = _split_address(listeners["http"])
         self.coap = _split_address(listeners["coap"])
         self.coap_port = self.coap[1]
-
-    def launch(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
-    ) -> "subprocess.Popen[bytes] | ForkedProcess":
-        """Make the process."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "commandpost", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-        )
 
     def _read_line(self, timeout_s: float) -> str:
         assert self.process is not None and self.process.stdout is not None

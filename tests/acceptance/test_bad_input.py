@@ -27,6 +27,7 @@ OFFLINE = 2001
 UNANSWERED = "GET /cmds/{uuid}/resp"  # the device is not there: no response is the right answer
 NOT_SUBSCRIBED = "GET /msg_group/{group_id}/status"  # nor is a subscription
 SEED = 20_180_528
+WAITS_S = 8.0  # whoever had to wait for one of those who dawdle would wait for its deadline, ten seconds
 
 
 def submit(server: ServerProcess, imei: str, key: str = MASTER_KEY) -> str:
@@ -477,11 +478,12 @@ def test_callers_that_dawdle_do_not_hold_up_the_others(house: tuple[ServerProces
                 connected.sendall(trickles[at % 3][turn : turn + 1])
             begun = time.monotonic()
             assert_serves(server)
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < WAITS_S
     assert_serves(server)
     assert all_that_is_kept(server, world) == before
 
 
+@pytest.mark.long  # ten seconds of waiting, which other tests show with a shorter deadline
 def test_a_body_that_stops_half_way_ends_in_an_answer(house: tuple[ServerProcess, World]) -> None:
     """Every wait has a deadline, the one for a body too."""
     server, world = house
@@ -506,8 +508,9 @@ def test_a_body_without_end_is_cut_off_with_an_answer(house: tuple[ServerProcess
         with pytest.raises(OSError):
             for _ in range(512):
                 connection.send_bytes(b"10000\r\n" + b" " * 65_536 + b"\r\n")
-        with contextlib.suppress(OSError, AssertionError):  # a reset may overtake the answer
-            assert connection.answer().status == 200
+        envelope = connection.answer().envelope()  # the kernel keeps it through a reset
+
+    assert envelope["errno"] != 0
     assert_serves(server)
 
 

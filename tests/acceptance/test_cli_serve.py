@@ -3,13 +3,18 @@
 import re
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import one_line, run_cli, run_json, serving
+from tests.acceptance import processes
+from tests.acceptance.nursery import start_installed
+from tests.acceptance.processes import one_line, run_cli, run_json
 
 KEY = "a-key-of-the-test"
+
+serving = partial(processes.serving, launch=start_installed)
 
 
 def test_the_ready_line_is_all_that_goes_to_stdout_and_sigterm_ends_it_with_0(tmp_path: Path) -> None:

@@ -1,45 +1,38 @@
 """product, key, device, command and doctor: the same beside a running server and without one."""
 
 import re
+import shutil
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.acceptance.environments import clean_environment
-from tests.acceptance.processes import COMMAND_S, one_line, run_cli, run_json, serving
+from tests.acceptance.processes import one_line, run_cli, run_json, running_cli, serving
 
 KEY = "a-key-of-the-test"
 IMEI = "860000000000001"
 UNKNOWN_UUID = "42742677-adc3-54ca-83a1-5aaaf71482f8"
 
-Run = Callable[..., Any]  # Any: JSON
 
-
-@contextmanager
-def beside_a_server(data_dir: Path) -> Iterator[None]:
-    with serving(data_dir, environment={"COMMANDPOST_MASTER_KEY": KEY}):
-        yield
-
-
-@contextmanager
-def without_a_server(data_dir: Path) -> Iterator[None]:
-    with serving(data_dir, environment={"COMMANDPOST_MASTER_KEY": KEY}) as server:
+@pytest.fixture(scope="module")
+def started_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory as its first server has left it: with one product."""
+    directory = tmp_path_factory.mktemp("started") / "data"
+    with serving(directory, environment={"COMMANDPOST_MASTER_KEY": KEY}) as server:
         assert server.stop() == 0
-    yield
+    return directory
 
 
-@pytest.fixture(params=[beside_a_server, without_a_server])
-def data_dir(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["beside_a_server", "without_a_server"])
+def data_dir(request: pytest.FixtureRequest, started_once: Path, tmp_path: Path) -> Iterator[str]:
     """A data directory with one product, once with its server running and once after it has stopped."""
-    with request.param(tmp_path / "data"):
-        yield str(tmp_path / "data")
+    directory = tmp_path / "data"
+    shutil.copytree(started_once, directory)
+    with serving(directory) if request.param == "beside_a_server" else nullcontext():
+        yield str(directory)
 
 
 def test_products_are_created_listed_and_changed(data_dir: str) -> None:
@@ -268,18 +261,12 @@ def test_commands_at_the_same_time_wait_for_one_another(tmp_path: Path) -> None:
     data_dir = str(tmp_path / "data")
     first = run_json("product", "create", "first", "--data-dir", data_dir)
     imeis = [f"86000000000000{number}" for number in range(4)]
-    adding = [
-        subprocess.Popen(
-            [sys.executable, "-m", "commandpost", "device", "add", imei, "1", "--data-dir", data_dir],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=clean_environment(),
-        )
-        for imei in imeis
-    ]
-    ended = [(process.communicate(timeout=COMMAND_S)[1], process.returncode) for process in adding]
+    with ExitStack() as stack:
+        adding = [
+            stack.enter_context(running_cli("device", "add", imei, "1", "--data-dir", data_dir)) for imei in imeis
+        ]
+        ended = [command.wait() for command in adding]
 
-    assert ended == [("", 0)] * 4
+    assert [(done.stderr, done.returncode) for done in ended] == [("", 0)] * 4
     listed = run_json("device", "list", "--product", first["id"], "--data-dir", data_dir)
     assert sorted(device["imei"] for device in listed["devices"]) == imeis

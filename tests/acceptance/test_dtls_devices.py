@@ -255,9 +255,14 @@ class TestAddresses:
 
 
 def test_the_log_names_addresses_and_no_secret(server: ServerProcess) -> None:
-    """Of the whole run of this file: who registered from where, and no key."""
-    with make_device(server, "869999000000601") as device:
-        device.shake_hands()
+    """Who registered from where, and neither the key it was done with nor the one that opens bootstraps only."""
+    imei = "869999000000601"
+    with make_device(server, imei) as device:
+        server.data("PUT", "/nbiot/device/psk", {"imei": imei}, body={"key": BOOTSTRAP_PSK})
+        device.shake_hands(OwnTunnel(imei.encode(), BOOTSTRAP_PSK.encode()))
+        assert register(device) == FORBIDDEN
+        device.move()
+        device.shake_hands(OwnTunnel(imei.encode(), KEY))
         assert register(device) == CREATED
         address = "coaps://{}:{}".format(*device.wire.address)
         for _ in poll(5.0):
@@ -266,6 +271,6 @@ def test_the_log_names_addresses_and_no_secret(server: ServerProcess) -> None:
 
     log = server.log()
     assert address in log
-    assert PSK not in log
-    assert KEY.hex() not in log
-    assert BOOTSTRAP_PSK not in log
+    for secret in (PSK, BOOTSTRAP_PSK):
+        assert secret not in log
+        assert secret.encode().hex() not in log

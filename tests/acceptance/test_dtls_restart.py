@@ -61,6 +61,25 @@ def test_commands_go_on_where_they_were_and_no_nonce_comes_twice(tmp_path: Path)
         check_nothing_is_in_the_clear(tmp_path / "data", device)
 
 
+def test_a_register_that_was_answered_is_not_taken_again_after_a_kill_in_the_same_moment(tmp_path: Path) -> None:
+    """Its record is known to the disk before the 2.01 leaves; the device itself goes on."""
+    port = free_udp_port()
+    with dtls_server(tmp_path / "data", "--coaps", f"127.0.0.1:{port}") as server:
+        server.create_device(IMEI, IMSI, psk=PSK)
+        with DtlsScriptedDevice(door(server), IMEI, CidTunnel(IMEI.encode(), KEY)) as device:
+            device.shake_hands()
+            device.register(objects=OBJECTS)
+            server.kill()
+            register_record = device.wire.sent[3]
+            server.start()
+
+            while device.wire.receive(0.1) is not None:
+                pass  # what the killed run had sent by then
+            device.wire.send(register_record)
+            assert device.wire.receive(0.5) is None
+            assert device.ask(POST, ("rd", device.imei)).code == CHANGED
+
+
 def check_nothing_is_in_the_clear(data_dir: Path, device: DtlsScriptedDevice) -> None:
     """Neither the pre-shared key nor what was made of it is in any file, though the association is."""
     assert isinstance(device.tunnel, CidTunnel)

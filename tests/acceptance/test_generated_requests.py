@@ -25,6 +25,8 @@ EXAMPLES = 2
 EXAMPLES_LONG = 50
 GROWTH_MAX_BYTES = 64 * 1024 * 1024  # some thousands of requests, each of which leaves a record at most
 ENVIRONMENT = {"COMMANDPOST_PUSH_ALLOW_PRIVATE": "1", "COMMANDPOST_LOG_LEVEL": "warning"}
+# What is asked for is not there: the device has not answered, nobody subscribes. What removes is given nothing either.
+NOTHING_THERE = frozenset({"GET /cmds/{uuid}/resp", "GET /msg_group/{group_id}/status"})
 
 
 def labels(document: Any) -> list[str]:  # Any: JSON
@@ -86,8 +88,9 @@ def test_every_boundary_is_answered_and_every_refusal_names_a_field(served: Serv
         caller.send(case)
     send_drawn(caller, examples=EXAMPLES, is_same_each_time=True)
 
-    assert caller.tally.sent > 0
     served.assert_unharmed()
+    if caller.has_envelope and not label.startswith("DELETE") and label not in NOTHING_THERE:
+        assert caller.tally.accepted + caller.tally.refused_by_name > 0, caller.tally
 
 
 @pytest.mark.long

@@ -1,86 +1,14 @@
 """How large and how slow the head of a request may be, and how many connections there are: on real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
-from typing import Any
+import ssl
 
-import msgspec
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
-from commandpost.northbound.http_protocol import BUSY_CONNECTIONS_MAX, BoundedHttpProtocol, HttpDoor, HttpLimits
+from commandpost.northbound.http_protocol import BUSY_CONNECTIONS_MAX
+from tests.acceptance.certificates import write_certificate
+from tests.acceptance.http_door import LARGE, LARGE_BYTES, PATIENCE_S, REQUEST, door
 from tests.event_loop import on_event_loop
-
-Message = MutableMapping[str, Any]  # Any: ASGI's own
-PATIENCE_S = 10.0
-REQUEST = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-async def answer_ok(_scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
-    """An application that reads a body and says ok."""
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
-
-
-class Visitor:
-    """A connection whose every byte a test says."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, content: bytes) -> None:
-        self.writer.write(content)
-
-    async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
-        async with asyncio.timeout(PATIENCE_S):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            status_line, *lines = head.split(b"\r\n")[:-2]
-            headers = dict(line.lower().split(b": ", 1) for line in lines)
-            body = await self.reader.readexactly(int(headers[b"content-length"]))
-        return int(status_line.split()[1]), headers, body
-
-    async def refusal(self) -> tuple[int, int]:
-        """The status and the errno of an answer that closes the connection."""
-        status, headers, body = await self.answer()
-        assert headers[b"connection"] == b"close"
-        assert headers[b"x-content-type-options"] == b"nosniff"
-        return status, msgspec.json.decode(body)["errno"]
-
-    async def is_closed(self) -> bool:
-        async with asyncio.timeout(PATIENCE_S):
-            try:
-                return await self.reader.read(1) == b""
-            except ConnectionResetError:
-                return True
-
-
-@asynccontextmanager
-async def door(**limits: Any) -> AsyncIterator[Callable[[], Awaitable[Visitor]]]:  # Any: fields by keyword
-    """A server with these limits; gives what opens a connection."""
-    config = uvicorn.Config(app=answer_ok, http="httptools", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    state, shared = ServerState(), HttpDoor(limits=HttpLimits(**limits))
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: BoundedHttpProtocol(door=shared, config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
-    visitors: list[Visitor] = []
-
-    async def visit() -> Visitor:
-        visitors.append(Visitor(*await asyncio.open_connection(*server.sockets[0].getsockname())))
-        return visitors[-1]
-
-    try:
-        yield visit
-    finally:
-        for visitor in visitors:
-            visitor.writer.transport.abort()
-        server.close()
 
 
 @pytest.mark.parametrize(
@@ -287,3 +215,137 @@ async def test_bytes_that_are_no_http_are_answered_in_an_envelope() -> None:
         visitor.send(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
 
         assert await visitor.refusal() == (400, 6)
+
+
+@pytest.mark.parametrize(
+    ("requests", "keep_alive_s"),
+    [(LARGE + b"\r\n" + REQUEST * 60, 5), (LARGE + b"connection: close\r\n\r\n", 5), (LARGE + b"\r\n", 0)],
+    ids=["asks ahead", "asks for the end", "asks once"],
+)
+@on_event_loop
+async def test_a_caller_that_takes_nothing_keeps_no_place(requests: bytes, keep_alive_s: int) -> None:
+    """Whatever there is to write to him yet: his place is another's soon."""
+    async with door(connections_max=1, stall_s=0.2, keep_alive_s=keep_alive_s) as visit:
+        hostile = await visit()
+        hostile.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own can
+        hostile.send(requests)
+
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                other = await visit()
+                other.send(REQUEST)
+                if (await other.answer())[0] == 200:
+                    break
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "requests", [(LARGE + b"\r\n") * 3, LARGE + b"connection: close\r\n\r\n"], ids=["asks ahead", "asks for the end"]
+)
+@on_event_loop
+async def test_a_caller_that_takes_nothing_over_tls_keeps_no_place_either(
+    requests: bytes, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    """Though what lies between the two layers of a stream is seen by nobody."""
+    ours, theirs = tls
+    async with door(tls=ours, connections_max=1, stall_s=0.2) as visit:
+        hostile = await visit()
+        await hostile.writer.start_tls(theirs, server_hostname="127.0.0.1")
+        hostile.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own can
+        hostile.send(requests)
+
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                other = await visit()
+                await other.writer.start_tls(theirs, server_hostname="127.0.0.1")
+                other.send(REQUEST)
+                if (await other.answer())[0] == 200:
+                    break
+                await asyncio.sleep(0.02)
+
+
+@on_event_loop
+async def test_a_caller_that_takes_little_at_a_time_gets_all() -> None:
+    """A slow line is no hostility: it took several times as long as one may take nothing."""
+    loop = asyncio.get_running_loop()
+    async with door(stall_s=0.4) as visit:
+        visitor = await visit()
+        visitor.send(LARGE + b"\r\n")
+        begun, taken = loop.time(), 0
+        await visitor.reader.readuntil(b"\r\n\r\n")
+        while taken < LARGE_BYTES:
+            taken += len(await visitor.reader.readexactly(LARGE_BYTES // 32))
+            await asyncio.sleep(0.04)
+
+        assert loop.time() - begun > 3 * 0.4
+        visitor.send(REQUEST)
+        assert (await visitor.answer())[2] == b"ok"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context, and that of a client which trusts it."""
+    certificate, key = write_certificate(tmp_path_factory.mktemp("bounds"), "first")
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(certificate, key)
+    return ours, ssl.create_default_context(cafile=certificate)
+
+
+@on_event_loop
+async def test_a_flood_of_unfinished_handshakes_keeps_nobody_out(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """They are counted from the accept: the oldest go, and one that does shake hands is served."""
+    ours, theirs = tls
+    async with door(tls=ours, connections_max=5) as visit:
+        flood = [await visit() for _ in range(40)]
+        for each in flood[:35]:
+            assert await each.is_closed()
+
+        client = await visit()
+        await client.writer.start_tls(theirs, server_hostname="127.0.0.1")
+        client.send(REQUEST)
+
+        assert (await client.answer())[2] == b"ok"
+        assert not flood[-1].reader.at_eof()
+
+
+@on_event_loop
+async def test_a_handshake_without_end_is_ended(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """A first record that never becomes whole buys no time."""
+    async with door(tls=tls[0], handshake_s=0.1) as visit:
+        visitor = await visit()
+        visitor.send(b"\x16\x03\x01\x02\x00\x01")
+
+        assert await visitor.is_closed()
+
+
+@on_event_loop
+async def test_a_connection_too_many_is_told_so_over_tls(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """503, after its handshake; the one that was there stays."""
+    ours, theirs = tls
+    async with door(tls=ours, connections_max=1) as visit:
+        first = await visit()
+        await first.writer.start_tls(theirs, server_hostname="127.0.0.1")
+        first.send(REQUEST)
+        await first.answer()
+        second = await visit()
+        await second.writer.start_tls(theirs, server_hostname="127.0.0.1")
+        second.send(REQUEST)
+
+        assert (await second.refusal())[0] == 503
+        first.send(REQUEST)
+        assert (await first.answer())[0] == 200
+
+
+@on_event_loop
+async def test_silence_after_the_handshake_is_counted_from_the_accept(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """A handshake done in time buys no more of it."""
+    ours, theirs = tls
+    async with door(tls=ours, handshake_s=0.2, silence_s=0.4) as visit:
+        begun = asyncio.get_running_loop().time()
+        visitor = await visit()
+        await visitor.writer.start_tls(theirs, server_hostname="127.0.0.1")
+
+        assert await visitor.is_closed()
+        assert asyncio.get_running_loop().time() - begun > 0.39

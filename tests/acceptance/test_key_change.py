@@ -18,7 +18,8 @@ from commandpost.config import Settings
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.stores.data_directory import DataDirectory
 from commandpost.stores.errors import KeyFileRefused
-from tests.acceptance.processes import clean_environment
+from commandpost.stores.sqlite.connection import connect
+from tests.acceptance.environments import clean_environment
 
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
@@ -130,6 +131,73 @@ def test_a_key_that_is_not_the_right_one_changes_nothing(settings: Settings) -> 
     assert not (settings.data_dir / "sealing.key.next").exists()
     key_file.write_bytes(right)
     assert len(shown_keys(settings)) == 2
+
+
+def damage_one_value(settings: Settings) -> None:
+    connection = connect(settings.data_dir / "commandpost.db")
+    connection.execute("UPDATE product_key SET sealed = x'0102' WHERE product_id = 2 AND kind = 'register'")
+    connection.close()
+
+
+def contents(settings: Settings) -> dict[str, bytes]:
+    """Everything that a change could change; the log of the database is empty when nobody has it open."""
+    return {path.name: path.read_bytes() for path in settings.data_dir.iterdir() if path.name != "lock"}
+
+
+def test_a_change_that_has_begun_is_not_finished_over_what_neither_key_opens(settings: Settings) -> None:
+    """With the new key in its place nobody could tell any more what the old one was needed for."""
+    with DataDirectory(settings.data_dir):
+        change_key(settings)
+    damage_one_value(settings)
+    before = contents(settings)
+
+    names = r"1 of 6 sealed values of .*commandpost\.db open neither .* nor with .*sealing\.key\."
+    for attempt in (lambda: shown_keys(settings), lambda: change_key(settings)):
+        with pytest.raises(KeyFileRefused, match=names):
+            attempt()
+        assert contents(settings) == before
+
+
+def test_a_change_that_has_begun_is_not_finished_without_the_old_key(settings: Settings) -> None:
+    """Nor is another made in its place; with it the change comes to its end."""
+    key_file = settings.data_dir / "sealing.key"
+    keys = shown_keys(settings)
+    with DataDirectory(settings.data_dir):
+        change_key(settings)
+    right = key_file.read_bytes()
+
+    for wrong in (None, b"00" * 32, b"garbled"):
+        key_file.unlink(missing_ok=True)
+        if wrong is not None:
+            key_file.write_bytes(wrong)
+            key_file.chmod(0o600)
+        before = contents(settings)
+        with pytest.raises(KeyFileRefused, match=r"6 of 6 sealed values .* sealing\.key\.next yet"):
+            shown_keys(settings)
+        assert contents(settings) == before
+
+    key_file.write_bytes(right)
+    key_file.chmod(0o600)
+    assert shown_keys(settings) == keys
+    assert not (settings.data_dir / "sealing.key.next").exists()
+
+
+def test_the_old_key_is_not_needed_once_everything_is_under_the_new_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash before the files change places, and then the old file is lost."""
+    keys = shown_keys(settings)
+
+    def crash(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(key_change, "replace_key", crash)
+    with pytest.raises(KeyboardInterrupt):
+        change_key(settings)
+    monkeypatch.undo()
+    (settings.data_dir / "sealing.key").unlink()
+
+    assert shown_keys(settings) == keys
 
 
 def test_nothing_starts_without_the_key_of_what_is_there(settings: Settings) -> None:

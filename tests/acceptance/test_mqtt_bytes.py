@@ -3,18 +3,13 @@
 Source: southbound reference 5.1, 5.2, 8; OASIS MQTT 3.1.1 chapter 3.
 """
 
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.acceptance.certificates import write_certificate
 from tests.acceptance.mqtt_clients import (
     ACCEPTED,
     V3,
@@ -323,34 +318,9 @@ def test_a_silent_device_is_closed_after_one_and_a_half_keepalives(server: Serve
 # --- TLS -------------------------------------------------------------------------------------------------------------
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1; gives it, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "commandpost test")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "cert.pem", folder / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_file, key_file
-
-
 def test_mqtt_over_tls(tmp_path: Path) -> None:
     """paho trusts the certificate and is served; without TLS nobody is, and without trust paho goes away."""
-    certificate, key = self_signed(tmp_path)
+    certificate, key = write_certificate(tmp_path, "mqtt over tls")
     server = stream_server(tmp_path / "data", doors=("mqtts",))
     server.environment = {
         **server.environment,

@@ -24,6 +24,7 @@ ROUTES = [route for route in (*call_routes(SETTINGS), *push_routes(SETTINGS)) if
 IMEI, MADE_UP_IMEI = "868888000000001", "868888000000002"
 MADE_UP_UUID = "42742677-adc3-54ca-83a1-5aaaf71482f8"
 SECRET_STREAM = "stream-of-the-victim"
+HISTORY = "/cmds/history/{}?start=2020-01-01T00:00:00"
 
 
 class Place:
@@ -169,12 +170,12 @@ def test_key_of_another_product(place: Place, route: CallRoute) -> None:
     about_made_up = call(place, route, place.made_up, place.attackers_key)
     about_real = call(place, route, place.real, place.attackers_key)
 
+    assert place.victims_state() == before
     if route.method == "POST" and route.template in ("/devices", "/keys", "/triggers"):
         return  # makes something of the attacker's own; what may be named in it is a test below
     assert without_names(about_real, place.real) == without_names(about_made_up, place.made_up)
     assert b"secret" not in about_real.body
     assert place.real["key"].encode() not in about_real.body
-    assert place.victims_state() == before
 
 
 def test_key_over_devices_of_another_product(place: Place) -> None:
@@ -243,14 +244,15 @@ def test_token_attacks(place: Place) -> None:
         "*",
     ],
 )
-@pytest.mark.parametrize("template", ["/bindata/{}", "/cmds/{}", "/cmds/{}/resp", "/cmds/history/{}"])
+@pytest.mark.parametrize("template", ["/bindata/{}", "/cmds/{}", "/cmds/{}/resp", HISTORY])
 def test_path_tricks(place: Place, template: str, trick: str) -> None:
     """Nothing is a file here: what is no name of a thing is unknown, and nothing of it gets into a header."""
     head = f"GET {template.format(quote(trick, safe='%/*'))} HTTP/1.1\nHost: x\napi-key: {MASTER_KEY}"
     with connect(place.server.http) as connection:
         answer = connection.ask(head)
 
-    assert (answer.status in (200, 404), json.loads(answer.body)["errno"]) in ((True, 8), (True, 7))
+    assert answer.status in (200, 404)
+    assert json.loads(answer.body)["errno"] == 8
     assert b"root:" not in answer.body
     assert answer.values("set-cookie") == []
 
@@ -275,11 +277,17 @@ def test_log_injection(place: Place) -> None:
 def test_what_is_kept_of_it_all_holds_no_key(place: Place) -> None:
     """Neither the log nor the audit, nor the database's own text of it."""
     place.server.request("PUT", f"/keys/{place.real['key']}", body={"title": "key of the victim"})
+    secrets = (MASTER_KEY, place.attackers_key, place.real["key"], "secret payload")
+    for secret in secrets:  # in this very test: another worker may have done the others
+        place.server.request("GET", "/devices", key=secret)
+        place.server.request("DELETE", "/devices/99999", key=secret)
+        place.server.request("DELETE", "/devices/99999", key=None, headers={"Authorization": secret})
+        place.server.request("DELETE", f"/keys/{quote(secret)}", key="wrong")
     admin = _Admin(place.server.data_dir)
     kept = json.dumps(admin.call("audit.list", {"limit": 1000})) + place.server.log()
 
     assert "PUT /keys/{key}" in kept
-    for secret in (MASTER_KEY, place.attackers_key, place.real["key"], "secret payload"):
+    for secret in secrets:
         assert secret not in kept
 
 

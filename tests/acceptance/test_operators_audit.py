@@ -54,13 +54,44 @@ def test_changes_and_the_showing_of_keys_are_kept_and_looking_is_not(tmp_path: P
     assert [(entry["action"], entry["product_id"], entry["target"], entry["result"]) for entry in found] == [
         ("device.remove", "7", "device 86", "not_found"),
         ("device.add", "1", "imei 86", "ok"),
-        ("key.rotate", None, "kind master, overlap_s 60", "ok"),
-        ("key.show", None, "", "ok"),
-        ("product.create", None, "name first\N{REPLACEMENT CHARACTER}second", "ok"),
+        ("key.rotate", "1", "kind master, overlap_s 60", "ok"),
+        ("key.show", "1", "", "ok"),
+        ("product.create", "1", "name first\N{REPLACEMENT CHARACTER}second", "ok"),
     ]
     assert {entry["actor"] for entry in found} == {"operator"}
     for secret in ("a-master-key-of-a-test", "asecretpsk1", created["access_key"]):
         assert secret not in json.dumps(found)
+
+
+def test_a_call_is_filed_under_the_product_it_is_about_although_it_names_none(tmp_path: Path) -> None:
+    """One product is meant where there is one; nobody knows which where there are several. Refusals are filed, too."""
+    rotation = ("key.rotate", {"kind": "master", "overlap_s": 60})
+    ask(
+        tmp_path,
+        ("product.create", {"name": "first"}),
+        ("key.show", {}),
+        *([rotation] * 9),
+        ("device.add", {"imei": "86", "imsi": "1"}),
+        ("device.remove", {"device": "86"}),
+        ("push.remove", {"subscription_id": "5"}),
+        ("product.create", {"name": "second", "product_id": "7"}),
+        ("product.create", {"name": "third", "product_id": "7"}),
+        ("key.show", {}),
+    )
+
+    found = [(entry["action"], entry["result"]) for entry in entries(tmp_path, product_id="1")]
+    assert found == [
+        ("push.remove", "ok"),
+        ("device.remove", "ok"),
+        ("device.add", "ok"),
+        ("key.rotate", "too_many_old_keys"),
+        ("key.rotate", "ok"),
+        ("key.show", "ok"),
+        ("product.create", "ok"),
+    ]
+    assert [entry["result"] for entry in entries(tmp_path, product_id="7")] == ["taken", "ok"]
+    (unknown,) = [entry for entry in entries(tmp_path) if entry["product_id"] is None]
+    assert (unknown["action"], unknown["result"]) == ("key.show", "invalid")
 
 
 def test_what_was_changed_of_a_product_is_told(tmp_path: Path) -> None:
@@ -84,7 +115,7 @@ def test_pages_of_the_audit(tmp_path: Path) -> None:
 
     assert [entry["number"] for entry in entries(tmp_path, limit=2)] == ["4", "3"]
     assert [entry["number"] for entry in entries(tmp_path, before="3")] == ["2", "1"]
-    assert [entry["action"] for entry in entries(tmp_path, product_id="2")] == ["key.rotate"]
+    assert [entry["action"] for entry in entries(tmp_path, product_id="2")] == ["key.rotate", "product.create"]
     assert ask(tmp_path, ("audit.list", {"limit": 0}), ("audit.list", {"before": "x"})) == ["invalid", "invalid"]
 
 

@@ -1,8 +1,6 @@
 """Real requests to a real receiver: what is sent, what counts as accepted, and where no request may go."""
 
 import asyncio
-import datetime
-import ipaddress
 import json
 import socket
 import ssl
@@ -13,9 +11,6 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import DeviceId
@@ -24,6 +19,7 @@ from commandpost.domain.push_ports import DataMessage, PushOutcome, PushTarget
 from commandpost.northbound.onenet.values import ValueStyle
 from commandpost.northbound.push_client import PushClient
 from commandpost.northbound.push_format import PushFormat
+from tests.acceptance.certificates import write_certificate
 from tests.acceptance.push_receiver import JsonObject, PushReceiver
 
 ResultT = TypeVar("ResultT")
@@ -304,31 +300,7 @@ class TestAddresses:
 
 def make_certificate(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context with a fresh certificate for localhost, and that of a client that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    chain, secret = directory / "chain.pem", directory / "key.pem"
-    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    chain, secret = write_certificate(directory, "localhost")
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(chain, secret)
     return serving, ssl.create_default_context(cafile=str(chain))

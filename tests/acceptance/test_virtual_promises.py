@@ -396,7 +396,7 @@ def test_p12_rotated_key_is_void_at_once(tmp_path: Path) -> None:
     async def story(world: VirtualWorld) -> None:
         other = await world.platform.products.create(name="other", master_key=OTHER_KEY)
         assert (await world.call("GET", "/devices", key=OTHER_KEY))["errno"] == 0
-        fresh = await world.platform.products.rotate_key(other.product.id, KeyKind.MASTER)
+        fresh = await world.platform.products.keyring.rotate(other.product.id, KeyKind.MASTER)
         first = await world.call("GET", "/devices", key=OTHER_KEY)
         await world.restart()
         second = await world.call("GET", "/devices", key=OTHER_KEY)

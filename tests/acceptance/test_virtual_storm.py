@@ -96,6 +96,7 @@ def test_many_storms_break_no_promise(tmp_path: Path, block: int) -> None:
         VirtualWorld(tmp_path, seed=seed, conditions=STORM, tick_s=5.0).run(ride_out)
 
 
+@pytest.mark.long  # `test_virtual_days.py` shows the same of a calmer network
 def test_storm_is_the_same_twice(tmp_path: Path) -> None:
     """Design 7: loss, doubles, reboots and moves are from the seed, too."""
     traces = []

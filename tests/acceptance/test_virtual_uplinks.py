@@ -226,3 +226,36 @@ def test_device_whose_lifetime_is_over_is_stopped_and_sent_back_to_register(tmp_
 
     for seed, tick_s in ((1, 1.0), (2, 600.0)):
         VirtualWorld(tmp_path, seed=seed, tick_s=tick_s).run(story)
+
+
+def test_a_send_after_a_restart_is_kept_once_without_any_other_uplink(tmp_path: Path) -> None:
+    """A Send names no device: its address is enough, also for a server that has not heard it yet."""
+
+    async def story(world: VirtualWorld) -> None:
+        probe = await registered(world)
+        await world.restart()
+        frame = probe.send_frame(b'[{"n":"/3303/0/5700","v":21.5}]')
+
+        assert await probe.ask(frame) == Code.CHANGED
+        probe.send(frame)
+        await asyncio.sleep(1.0)
+
+        assert [reply.code for reply in probe.replies_to(frame)] == [Code.CHANGED] * 2
+        points = await world.data(
+            "GET", f"/devices/{probe.device_id}/datapoints", {"datastream_id": "3303_0_5700", "limit": 10}
+        )
+        ((point,),) = [stream["datapoints"] for stream in points["datastreams"]]
+        assert point["value"] == 21.5
+
+    VirtualWorld(tmp_path).run(story)
+
+
+def test_a_stranger_who_sends_after_a_restart_finds_nothing(tmp_path: Path) -> None:
+    async def story(world: VirtualWorld) -> None:
+        await registered(world)
+        stranger = await Probe.create(world, number=901)
+        await world.restart()
+
+        assert await stranger.ask(stranger.send_frame(b'[{"n":"/3303/0/5700","v":1}]')) == Code.NOT_FOUND
+
+    VirtualWorld(tmp_path).run(story)

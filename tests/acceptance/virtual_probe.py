@@ -79,6 +79,11 @@ class Probe:
         """Give an Update by location."""
         return self.make(format_update(self.imei))
 
+    def send_frame(self, pack: bytes) -> CoapMessage:
+        """Give a Send of SenML-JSON."""
+        options = ((int(Option.URI_PATH), b"dp"), (int(Option.CONTENT_FORMAT), b"\x6e"))
+        return self.make(Request(code=Code.POST, options=options, payload=pack))
+
     def notification(self, coap_token: bytes, *, is_confirmable: bool = True, sequence: int = 9) -> CoapMessage:
         """Give a notification under any token."""
         self._message_id += 1

@@ -42,7 +42,13 @@ def report(store: StoreHarness, device: Device, *values: str, when: int = 0) -> 
 
 
 def fail(
-    store: StoreHarness, subscription: Subscription, *seqs: int, when: int = 0, failures_max: int = 2_000
+    store: StoreHarness,
+    subscription: Subscription,
+    *seqs: int,
+    when: int = 0,
+    failures_max: int = 2_000,
+    give_up_max: int = 500,
+    unit: float = 0.0,
 ) -> tuple[QueueTrouble, ...]:
     """A request with these events fails."""
     failed = store.apply(
@@ -52,7 +58,8 @@ def fail(
             at=build.at(when),
             reason="http 500",
             rule=GiveUpRule(failures_max=failures_max),
-            give_up_max=500,
+            give_up_max=give_up_max,
+            unit=unit,
         )
     )
     return tuple(each.trouble for each in failed)
@@ -60,7 +67,15 @@ def fail(
 
 def settle(store: StoreHarness, subscription: Subscription, *seqs: int, when: int = 0) -> None:
     """These events were accepted."""
-    store.apply(SettleEvents(subscription_id=subscription.id, seqs=seqs, at=build.at(when)))
+    told = [event for event in store.outbox() if event.seq in seqs]
+    fact = SettleEvents(
+        subscription_id=subscription.id,
+        seqs=tuple(event.seq for event in told if event.command_id is None),
+        command_seqs=tuple(event.seq for event in told if event.command_id is not None),
+        device_ids=tuple(dict.fromkeys(event.device_id for event in told)),
+        at=build.at(when),
+    )
+    store.apply(fact)
 
 
 def replay(store: StoreHarness, subscription: Subscription, product_id: ProductId, last_id: int) -> int:
@@ -74,8 +89,8 @@ def replay(store: StoreHarness, subscription: Subscription, product_id: ProductI
 
 def waiting(store: StoreHarness, subscription: Subscription, device: Device, *, limit: int = 100) -> list[int]:
     """The seqs of a queue."""
-    events = store.ask(store.store.waiting_events(subscription.id, device.id, limit=limit, bytes_max=1_000_000))
-    return [waiting.event.seq for waiting in events]
+    page = store.ask(store.store.waiting_events(subscription.id, device.id, limit=limit, bytes_max=1_000_000))
+    return [waiting.event.seq for waiting in page.events]
 
 
 def failed_ids(store: StoreHarness, subscription: Subscription) -> list[int]:

@@ -88,7 +88,7 @@ class StoreHarness(ABC):
 
     @abstractmethod
     def outbox(self) -> tuple[OutboxEvent, ...]:
-        """What is to be told, in order."""
+        """What is to be told, in order; of a device that is gone, nothing is."""
 
     # --- what most tests begin with
 
@@ -145,6 +145,9 @@ class MemoryHarness(StoreHarness):
         return tuple(self.memory.state.push.events.values())
 
 
+WAITING = "SELECT outbox.* FROM outbox JOIN device ON device.id = outbox.device_id ORDER BY seq"
+
+
 class SqliteHarness(StoreHarness):
     """SQLite on a file."""
 
@@ -158,7 +161,7 @@ class SqliteHarness(StoreHarness):
         self.apply(AddSubscription(subscription=build.subscription(product_id), subscriptions_max=16))
 
     def outbox(self) -> tuple[OutboxEvent, ...]:
-        return tuple(event_from_row(row) for row in self._execute("SELECT * FROM outbox ORDER BY seq"))
+        return tuple(event_from_row(row) for row in self._execute(WAITING))
 
     def _execute(self, sql: str, *arguments: object) -> list[Any]:
         connection = sqlite3.connect(self.path, isolation_level=None)

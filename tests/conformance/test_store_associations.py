@@ -2,8 +2,17 @@
 
 from dataclasses import replace
 
+import pytest
+
 from commandpost.domain.device import Device
-from commandpost.domain.dtls_association import DropAssociation, KeepAssociation, KeptAssociation
+from commandpost.domain.dtls_association import (
+    DropAssociation,
+    KeepAssociation,
+    KeptAssociation,
+    NoteRead,
+    ReadMark,
+    SettleRead,
+)
 from commandpost.domain.facts import ChangeDeviceKeys, DeleteDevice
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
@@ -60,6 +69,31 @@ def test_a_dropped_one_is_gone_and_dropping_twice_does_no_harm(store: StoreHarne
         store.apply(DropAssociation(remote=Remote(b"\x80a")))
 
     assert listed(store) == (kept(device, b"\x80b"),)
+
+
+@pytest.mark.parametrize("kind", [NoteRead, SettleRead])
+def test_a_mark_is_raised_and_never_lowered(store: StoreHarness, kind: type[NoteRead] | type[SettleRead]) -> None:
+    """By no late mark, and not by a state that was taken before it; the state stays as it is."""
+    device = store.make_device()
+    mine, another = kept(device, b"\x80a"), kept(device, b"\x80b")
+    keep(store, mine, another)
+    for read_next, at in ((7, 5), (3, 4)):
+        assert store.apply(kind(mark=ReadMark(remote=mine.remote, read_next=read_next, at=Instant(at))))
+
+    before = listed(store)
+    keep(store, replace(mine, sealed_state=b"later", saved_at=Instant(6)))
+
+    assert before == (replace(mine, read_next=7, saved_at=Instant(5)), another)
+    assert listed(store)[0] == replace(mine, sealed_state=b"later", saved_at=Instant(6), read_next=7)
+
+
+@pytest.mark.parametrize("kind", [NoteRead, SettleRead])
+def test_what_is_not_kept_has_no_mark(store: StoreHarness, kind: type[NoteRead] | type[SettleRead]) -> None:
+    """And is not begun by one."""
+    mark = ReadMark(remote=Remote(b"\x80nobody"), read_next=1, at=Instant(1))
+
+    assert not store.apply(kind(mark=mark))
+    assert listed(store) == ()
 
 
 def test_a_deleted_device_takes_its_own_along(store: StoreHarness) -> None:

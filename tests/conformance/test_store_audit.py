@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from commandpost.domain.audit import Actor, AppendAudit, AuditEntry, PruneAudit
 from commandpost.domain.device import KeyKind
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import CreateProduct, PruneOldKeys, ReplaceKey
 from commandpost.domain.ids import ProductId
 from tests.conformance import store_builders as build
@@ -40,14 +41,14 @@ class TestOldKeys:
         assert store.ask(store.reader.find_key(b"a" * 32)) == replace(old, expires_at=build.at(100))
         found = store.ask(store.reader.old_keys(ONE))
         assert [(key.index[:1], key.expires_at) for key in found] == [(b"b", build.at(200)), (b"a", build.at(100))]
-        assert store.apply(PruneOldKeys(expired_before=build.at(101), limit=10)) == 1
+        assert store.apply(PruneOldKeys(expired_before=build.at(101), limit=10)).count == 1
         assert store.ask(store.reader.find_key(b"a" * 32)) is None
         assert store.ask(store.reader.find_key(b"b" * 32)) is not None
 
     def test_pruning_has_a_limit_and_takes_the_oldest(self, store: StoreHarness) -> None:
         self.replaced_twice(store)
 
-        assert store.apply(PruneOldKeys(expired_before=build.at(999), limit=1)) == 1
+        assert store.apply(PruneOldKeys(expired_before=build.at(999), limit=1)) == Swept(count=1, has_more=True)
         assert [key.index[:1] for key in store.ask(store.reader.old_keys(ONE))] == [b"b"]
 
     def test_replacing_without_a_time_ends_all_replaced_keys_of_the_kind(self, store: StoreHarness) -> None:
@@ -103,15 +104,21 @@ class TestAudit:
     def test_what_is_too_old_goes(self, store: StoreHarness) -> None:
         store.apply(AppendAudit(entries=tuple(entry(number) for number in range(1, 6))))
 
-        assert store.apply(PruneAudit(before=build.at(3000), rows_max=100, limit=10)) == 2
-        assert store.apply(PruneAudit(before=build.at(3000), rows_max=100, limit=10)) == 0
+        assert store.apply(PruneAudit(before=build.at(3000), rows_max=100, limit=10)).count == 2
+        assert store.apply(PruneAudit(before=build.at(3000), rows_max=100, limit=10)).count == 0
         assert len(store.ask(store.reader.list_audit(None, before_number=None, limit=10))) == 3
 
     def test_what_is_too_much_goes_oldest_first_in_slices(self, store: StoreHarness) -> None:
         store.apply(AppendAudit(entries=tuple(entry(number) for number in range(1, 9))))
         fact = PruneAudit(before=build.at(0), rows_max=3, limit=4)
 
-        assert [store.apply(fact), store.apply(fact), store.apply(fact)] == [4, 1, 0]
+        slices = [store.apply(fact) for _ in range(3)]
+
+        assert slices == [
+            Swept(count=4, has_more=True),
+            Swept(count=1, has_more=False),
+            Swept(count=0, has_more=False),
+        ]
         store.apply(AppendAudit(entries=(entry(9),)))
         found = store.ask(store.reader.list_audit(None, before_number=None, limit=10))
         assert [each.number for each in found] == [9, 8, 7, 6]

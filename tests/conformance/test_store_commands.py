@@ -8,6 +8,7 @@ from commandpost.domain.command import Command, CommandMode, CommandState, Outco
 from commandpost.domain.command_state import FailedForGood, FailedForNow, FailedTooLate, Succeeded
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.events import EventKind
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import (
     AcceptCommand,
     Accepted,
@@ -659,7 +660,7 @@ class TestPrune:
 
         pruned = store.apply(PruneCommands(created_before=build.at(1_000), limit=10))
 
-        assert pruned == 1
+        assert pruned == Swept(count=1, has_more=False)
         assert store.ask(store.reader.find_command(old.id)) is None
         assert store.ask(store.reader.find_command(open_one.id)) is not None
         assert store.ask(store.reader.find_command(young.id)) is not None
@@ -673,7 +674,9 @@ class TestPrune:
         store.apply(CancelAll(device_id=device.id, at=build.at(1)))
         fact = PruneCommands(created_before=build.at(1), limit=10_000)
 
-        assert [store.apply(replace(fact, limit=3)), store.apply(fact), store.apply(fact)] == [3, 500, 7]
+        slices = [store.apply(each) for each in (replace(fact, limit=3), fact, fact)]
+
+        assert [(each.count, each.has_more) for each in slices] == [(3, True), (500, True), (7, False)]
 
 
 def test_a_product_without_subscriber_fills_no_outbox(store: StoreHarness) -> None:

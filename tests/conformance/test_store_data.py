@@ -16,6 +16,7 @@ from commandpost.domain.datapoint import Datastream
 from commandpost.domain.device import Device
 from commandpost.domain.errors import Invalid, StoreUnavailable
 from commandpost.domain.ids import DeviceId
+from commandpost.domain.instant import DAY_MS
 from tests.conformance import data_builders as data
 from tests.conformance import store_builders as build
 from tests.conformance.data_builders import point
@@ -280,6 +281,15 @@ class TestStreams:
 
         assert [stream.id for stream in found] == ["a", "c"]
         assert store.ask(store.reader.list_datastreams(device.id, [])) == ()
+
+    def test_a_value_of_years_ahead_does_not_stay_the_current_one(self, store: StoreHarness, device: Device) -> None:
+        """Such a point may be of before there was a bound; one of a day ahead is let be."""
+        year_ms = 365 * DAY_MS
+        store.apply(data.add(device, point("wrong", at=year_ms), point("right", at=DAY_MS)))
+
+        store.apply(data.add(device, point("wrong", at=5), point("right", at=5)))
+
+        assert (current(store, device, "wrong"), current(store, device, "right")) == (("5", 5), (str(DAY_MS), DAY_MS))
 
     def test_the_current_values_of_many_devices(self, store: StoreHarness, device: Device) -> None:
         others = [store.make_connecting_device(device.product_id, f"sn-{number}") for number in (2, 3)]

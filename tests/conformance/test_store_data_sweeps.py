@@ -8,7 +8,10 @@ from commandpost.domain.data_facts import (
     PruneOrphans,
 )
 from commandpost.domain.device import Device
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import CreateDevice, DeleteDevice
+from commandpost.stores.batch_store import SLICE_ROWS_MAX
+from commandpost.stores.data_rules import BINARIES_SLICE_MAX
 from tests.conformance import data_builders as data
 from tests.conformance import store_builders as build
 from tests.conformance.data_builders import point
@@ -22,6 +25,11 @@ def device(store: StoreHarness) -> Device:
     return store.make_connecting_device()
 
 
+def swept(count: int, *, has_more: bool = False) -> Swept:
+    """What a slice gives."""
+    return Swept(count=count, has_more=has_more)
+
+
 class TestRetention:
     def test_points_go_by_order_of_arrival_in_slices(self, store: StoreHarness, device: Device) -> None:
         """Whatever their own time: what a device reports late is as new as its report."""
@@ -33,7 +41,7 @@ class TestRetention:
         left = [values(page_of(store, device))]
         counts += [store.apply(fact), store.apply(fact)]
 
-        assert counts == [2, 1, 0]
+        assert counts == [swept(2, has_more=True), swept(1), swept(0)]
         assert left == [{"t": ["5", "30"]}]
         assert values(page_of(store, device)) == {"t": ["5"]}
 
@@ -49,17 +57,30 @@ class TestRetention:
         for number in (1, 2, 3):
             store.apply(data.binary(device, number, at=number, received=number))
 
-        count = store.apply(PruneData(received_before=build.at(3), limit=1))
+        found = store.apply(PruneData(received_before=build.at(3), limit=1))
 
         listed = store.ask(store.reader.list_binaries(device.id, limit=9))
-        assert count == 2
+        assert found == swept(2, has_more=True)
         assert [binary.description for binary in listed] == ["photo 3", "photo 2"]
+
+    def test_a_slice_of_binaries_is_full_however_few_points_there_are(
+        self, store: StoreHarness, device: Device
+    ) -> None:
+        """Fewer binaries make a slice than points; and their points are gone before them."""
+        facts = [data.binary(device, number) for number in range(BINARIES_SLICE_MAX + 1)]
+        store.apply_batch(facts)
+        fact = PruneData(received_before=build.at(9), limit=SLICE_ROWS_MAX)
+
+        slices = [store.apply(fact) for _ in range(3)]
+
+        first = BINARIES_SLICE_MAX + 1 + BINARIES_SLICE_MAX
+        assert slices == [swept(first, has_more=True), swept(1), swept(0)]
 
     def test_a_clock_that_stepped_back_costs_nothing_younger(self, store: StoreHarness, device: Device) -> None:
         for received in (9, 1):
             store.apply(data.add(device, point("t", received), received=received))
 
-        assert store.apply(PruneData(received_before=build.at(5), limit=9)) == 1
+        assert store.apply(PruneData(received_before=build.at(5), limit=9)) == swept(1)
         assert values(page_of(store, device)) == {"t": ["9"]}
 
 
@@ -71,7 +92,8 @@ class TestOrphans:
 
         counts = [store.apply(PruneOrphans(limit=2)) for _ in range(4)]
 
-        assert (before, counts) == (0, [2, 2, 1, 0])
+        assert before == swept(0)
+        assert counts == [swept(2, has_more=True), swept(2, has_more=True), swept(1), swept(0)]
         assert values(page_of(store, device)) == {"u": ["1"]}
 
     def test_a_deleted_device_leaves_orphans_of_every_stream_and_its_binaries(
@@ -88,8 +110,19 @@ class TestOrphans:
         counts = [store.apply(PruneOrphans(limit=3)) for _ in range(3)]
 
         assert found == (None, {}, {})
-        assert counts == [3, 2, 0]
+        assert counts == [swept(3, has_more=True), swept(2), swept(0)]
         assert values(page_of(store, other)) == {"t": ["7"]}
+
+    def test_a_slice_that_has_no_room_for_another_binary_is_full(self, store: StoreHarness, device: Device) -> None:
+        """It counts fewer than its limit then."""
+        store.apply_batch([data.binary(device, number) for number in range(BINARIES_SLICE_MAX + 1)])
+        store.apply(PruneData(received_before=build.at(9), limit=BINARIES_SLICE_MAX))
+        store.apply_batch([data.binary(device, number) for number in range(100, 100 + BINARIES_SLICE_MAX)])
+        store.apply(DeleteDatastream(device_id=device.id, stream_id="photo"))
+
+        slices = [store.apply(PruneOrphans(limit=SLICE_ROWS_MAX)) for _ in range(3)]
+
+        assert [each.has_more for each in slices] == [True, False, False]
 
     def test_a_device_that_is_given_the_same_id_begins_empty(self, store: StoreHarness, device: Device) -> None:
         store.apply(data.add(device, point("t", 1)))
@@ -107,4 +140,4 @@ class TestOrphans:
         store.apply(PruneData(received_before=build.at(9), limit=9))
         store.apply(DeleteDatastream(device_id=device.id, stream_id="t"))
 
-        assert store.apply(PruneOrphans(limit=9)) == 0
+        assert store.apply(PruneOrphans(limit=9)) == swept(0)

@@ -1,15 +1,26 @@
 """What every store does with products, keys and devices."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from commandpost.domain.command import DeliveryPolicy
-from commandpost.domain.device import Device, DeviceFilter, DeviceSecurity, GeoLocation, ImeiRule, KeyKind
+from commandpost.domain.device import (
+    IMSI_OLD_MAX,
+    Device,
+    DeviceChange,
+    DeviceFilter,
+    DeviceSecurity,
+    GeoLocation,
+    ImeiRule,
+    KeyKind,
+    ProductChange,
+)
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import (
     AddObservation,
     ChangeDeviceKeys,
+    ChangeSession,
     CreateDevice,
     CreateProduct,
     DeleteDevice,
@@ -29,12 +40,18 @@ from commandpost.domain.facts import (
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, AttemptId, DeviceId, ProductId
 from commandpost.domain.ports import Page
-from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject
+from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ObjectLinkEntry
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness
 
 FIRST_PAGE = Page(number=1, size=30)
 MASTER, ACCESS = KeyKind.MASTER, KeyKind.ACCESS
+OWNERS_FIELDS = ("title", "description", "tags", "location", "is_private", "other", "auth_info")
+
+
+def update(device: Device, change: DeviceChange, *, at: int = 0) -> UpdateDevice:
+    """A change of a device at its owner's wish."""
+    return UpdateDevice(product_id=device.product_id, device_id=device.id, change=change, at=build.at(at))
 
 
 class TestProducts:
@@ -81,12 +98,40 @@ class TestProducts:
 
         assert [product.id for product in store.ask(store.reader.list_products())] == [1, 2, 3]
 
-    def test_a_product_is_put_in_place_of_itself(self, store: StoreHarness) -> None:
-        changed = build.product(name="new", product_id=store.make_product("old"))
+    def test_of_a_product_only_what_is_given_changes(self, store: StoreHarness) -> None:
+        before = build.product(name="old", product_id=store.make_product("old"))
+        change = ProductChange(
+            name="new",
+            is_auto_discovered=True,
+            imei_rule=ImeiRule.STRICT,
+            allow_imei_only=True,
+            execute_delivery=DeliveryPolicy.AT_MOST_ONCE,
+            device_security=DeviceSecurity.DTLS,
+            bootstrap_uri="coap://192.0.2.1:5683",
+            bootstrap_secure_uri="coaps://192.0.2.1:5684",
+        )
+        expected = replace(before, **{each.name: getattr(change, each.name) for each in fields(change)})
 
-        assert store.apply(UpdateProduct(product=changed)) == changed
-        assert store.ask(store.reader.find_product(changed.id)) == changed
-        assert store.apply(UpdateProduct(product=replace(changed, id=ProductId(9)))) is None
+        assert store.apply(UpdateProduct(product_id=before.id, change=ProductChange())) == before
+        assert store.apply(UpdateProduct(product_id=before.id, change=change)) == expected
+        assert store.ask(store.reader.find_product(before.id)) == expected
+        assert store.apply(UpdateProduct(product_id=ProductId(9), change=change)) is None
+
+    def test_changes_of_a_product_do_not_undo_one_another(self, store: StoreHarness) -> None:
+        """Whoever made the later one knew nothing of the earlier one."""
+        product_id = store.make_product("old")
+
+        for change in (
+            ProductChange(device_security=DeviceSecurity.DTLS, bootstrap_uri="coap://192.0.2.1:5683"),
+            ProductChange(name="new"),
+            ProductChange(bootstrap_uri="", allow_imei_only=False),
+        ):
+            store.apply(UpdateProduct(product_id=product_id, change=change))
+
+        expected = replace(
+            build.product(name="new", product_id=product_id), device_security=DeviceSecurity.DTLS, bootstrap_uri=None
+        )
+        assert store.ask(store.reader.find_product(product_id)) == expected
 
     def test_a_key_is_replaced_and_the_old_one_finds_nothing(self, store: StoreHarness) -> None:
         store.apply(CreateProduct(product=build.product(), keys=(build.key(index=b"o" * 32),)))
@@ -189,9 +234,12 @@ class TestChangeDeviceKeys:
         keys = ChangeDeviceKeys(product_id=device.product_id, device_id=device.id, sealed_psk=b"a", psk_identity="roof")
         store.apply(keys)
 
-        changed = store.apply(replace(keys, sealed_psk=None, psk_identity=None, sealed_bootstrap_psk=b"b"))
+        store.apply(replace(keys, sealed_psk=None, psk_identity=None, sealed_bootstrap_psk=b"b"))
+        changed = store.apply(replace(keys, sealed_psk=None, psk_identity=None, sealed_auth_code=b"c"))
 
-        expected = replace(device, sealed_psk=b"a", sealed_bootstrap_psk=b"b", psk_identity="roof")
+        expected = replace(
+            device, sealed_psk=b"a", sealed_bootstrap_psk=b"b", sealed_auth_code=b"c", psk_identity="roof"
+        )
         assert changed == expected
         assert store.ask(store.reader.find_device(device.id)) == expected
         assert store.ask(store.reader.find_device_by_psk_identity("roof")) == expected
@@ -201,9 +249,33 @@ class TestChangeDeviceKeys:
         device = store.make_device()
         store.apply(ChangeDeviceKeys(product_id=device.product_id, device_id=device.id, sealed_psk=b"a"))
 
-        updated = store.apply(UpdateDevice(device=replace(device, title="new", sealed_psk=b"old", psk_identity="x")))
+        store.apply(ChangeDeviceKeys(product_id=device.product_id, device_id=device.id, sealed_auth_code=b"c"))
 
-        assert updated == replace(device, title="new", sealed_psk=b"a")
+        updated = store.apply(update(device, DeviceChange(title="new")))
+
+        assert updated == replace(device, title="new", sealed_psk=b"a", sealed_auth_code=b"c")
+
+    def test_what_else_is_changed_with_them_is_done_with_them_or_not_at_all(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        first = store.make_device(store.make_product("other"), imei="860000000000002")
+        store.apply(ChangeDeviceKeys(product_id=first.product_id, device_id=first.id, psk_identity="roof"))
+        both = ChangeDeviceKeys(
+            product_id=device.product_id,
+            device_id=device.id,
+            sealed_psk=b"a",
+            also=update(device, DeviceChange(title="new", imsi="460000000000009"), at=7),
+        )
+
+        refused = store.apply(replace(both, psk_identity="roof"))
+        untouched = store.ask(store.reader.find_device(device.id))
+        changed = store.apply(both)
+
+        assert refused is KeysNotChanged.PSK_IDENTITY_TAKEN
+        assert untouched == device
+        assert isinstance(changed, Device)
+        assert (changed.sealed_psk, changed.title, changed.imsi) == (b"a", "new", "460000000000009")
+        assert (changed.imsi_old[-1:], changed.imsi_changed_at) == ((device.imsi,), build.at(7))
+        assert store.ask(store.reader.find_device(device.id)) == changed
 
     def test_an_identity_of_another_device_is_refused(self, store: StoreHarness) -> None:
         first = store.make_device()
@@ -231,40 +303,59 @@ class TestChangeDeviceKeys:
 
 
 class TestUpdateDevice:
-    def test_what_its_owner_may_change_is_taken_and_the_rest_stays(self, store: StoreHarness) -> None:
+    def test_what_is_given_changes_and_the_rest_stays(self, store: StoreHarness) -> None:
         device = store.make_device()
-        given = replace(
-            device,
+        change = DeviceChange(
             title="new",
-            imei="999",
-            protocol="MQTT",
-            created_at=build.at(9),
-            imsi="460000000000009",
-            imsi_old=("460000000000001",),
-            activated_at=build.at(3),
-            manufacturer="stale",
-            is_setup_done=True,
+            description="on the roof",
+            tags=("a", "b"),
+            location=GeoLocation(longitude=1.5),
+            is_private=False,
+            other='{"a":1}',
+            auth_info='{"860000000000001":"460000000000009"}',
         )
+        expected = replace(device, **{name: getattr(change, name) for name in OWNERS_FIELDS})
 
-        updated = store.apply(UpdateDevice(device=given))
-
-        expected = replace(device, title="new", imsi="460000000000009", imsi_old=("460000000000001",))
-        assert updated == expected
+        assert store.apply(update(device, DeviceChange())) == device
+        assert store.apply(update(device, change)) == expected
         assert store.ask(store.reader.find_device(device.id)) == expected
+
+    def test_changes_made_at_once_and_what_was_learned_do_not_undo_one_another(self, store: StoreHarness) -> None:
+        device = store.make_online_device()
+        store.apply(KeepIdentity(device_id=device.id, manufacturer="ACME", model="M1"))
+
+        store.apply(update(device, DeviceChange(title="new")))
+        store.apply(update(device, DeviceChange(description="on the roof")))
+
+        after = store.ask(store.reader.find_device(device.id))
+        assert after is not None
+        assert (after.title, after.description, after.manufacturer) == ("new", "on the roof", "ACME")
+        assert after.activated_at is not None
+
+    def test_another_imsi_leaves_a_trace_of_each_one_before(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        wanted = [str(460_000_000_000_010 + number) for number in range(IMSI_OLD_MAX + 2)]
+
+        for number, imsi in enumerate(["", *wanted, wanted[-1]]):
+            store.apply(update(device, DeviceChange(imsi=imsi), at=number))
+
+        after = store.ask(store.reader.find_device(device.id))
+        assert after is not None
+        assert (after.imsi, after.imsi_old) == (wanted[-1], tuple(wanted[1:-1]))
+        assert after.imsi_changed_at == build.at(len(wanted))
 
     def test_another_products_device_does_not_exist(self, store: StoreHarness) -> None:
         device = store.make_device()
-        foreign = replace(device, product_id=store.make_product("other"), title="mine now")
+        foreign = replace(device, product_id=store.make_product("other"))
 
-        assert store.apply(UpdateDevice(device=foreign)) is NotUpdated.DEVICE_GONE
+        assert store.apply(update(foreign, DeviceChange(title="mine now"))) is NotUpdated.DEVICE_GONE
         assert store.ask(store.reader.find_device(device.id)) == device
 
     def test_of_two_who_want_one_auth_info_one_gets_it(self, store: StoreHarness) -> None:
         first = store.make_connecting_device()
         second = store.make_connecting_device(first.product_id, "sn-2")
-        taken = replace(second, auth_info=first.auth_info)
 
-        assert store.apply(UpdateDevice(device=taken)) is NotUpdated.AUTH_INFO_TAKEN
+        assert store.apply(update(second, DeviceChange(auth_info=first.auth_info))) is NotUpdated.AUTH_INFO_TAKEN
         assert store.ask(store.reader.find_device(second.id)) == second
 
     def test_an_auth_info_is_free_for_its_owner_other_products_and_lwm2m(self, store: StoreHarness) -> None:
@@ -273,8 +364,23 @@ class TestUpdateDevice:
         by_imei = store.make_device(owner.product_id)
 
         for device in (owner, stranger, by_imei):
-            given = replace(device, title="new", auth_info=owner.auth_info)
-            assert store.apply(UpdateDevice(device=given)) == given
+            expected = replace(device, title="new", auth_info=owner.auth_info)
+            assert store.apply(update(device, DeviceChange(title="new", auth_info=owner.auth_info))) == expected
+
+    def test_a_device_is_found_by_its_auth_info_in_its_product_alone(self, store: StoreHarness) -> None:
+        """One that has an IMEI is known by that; what is stored is compared as it is stored."""
+        device = store.make_connecting_device()
+        twin = store.make_connecting_device(store.make_product("other"))
+        lwm2m = store.make_device(device.product_id)
+        store.apply(update(lwm2m, DeviceChange(auth_info=device.auth_info)))
+
+        def find(product_id: ProductId, auth_info: str) -> Device | None:
+            return store.ask(store.reader.find_device_by_auth_info(product_id, auth_info))
+
+        assert find(device.product_id, device.auth_info) == device
+        assert find(twin.product_id, twin.auth_info) == twin
+        assert find(device.product_id, device.auth_info.strip('"')) is None
+        assert find(device.product_id, lwm2m.auth_info) is None
 
     def test_manufacturer_and_model_are_kept(self, store: StoreHarness) -> None:
         device = store.make_device()
@@ -340,14 +446,37 @@ class TestResources:
 
         assert store.ask(store.reader.list_resources(device.id)) == (third, new)
 
-    def test_others_are_dropped_on_demand(self, store: StoreHarness) -> None:
+    def test_a_registration_drops_others_than_it_lists_and_keeps_what_is_known_of_those(
+        self, store: StoreHarness
+    ) -> None:
         device = store.make_device()
-        one, two = DiscoveredObject(1, ()), DiscoveredObject(2, ())
-        store.apply(KeepResources(device_id=device.id, objects=(one,)))
+        known = DiscoveredObject(3303, (DiscoveredInstance(0, (5700,)), DiscoveredInstance(1, (5700,))))
+        store.apply(KeepResources(device_id=device.id, objects=(DiscoveredObject(1, ()), known)))
+        links = (ObjectLinkEntry(3303, 0), ObjectLinkEntry(5), ObjectLinkEntry(0, 0), ObjectLinkEntry(3, 0))
 
-        store.apply(KeepResources(device_id=device.id, objects=(two,), forget_others=True))
+        store.apply(StartSession(session=replace(build.session(device), links=links)))
 
-        assert store.ask(store.reader.list_resources(device.id)) == (two,)
+        assert store.ask(store.reader.list_resources(device.id)) == (
+            DiscoveredObject(3, (DiscoveredInstance(0, ()),)),
+            DiscoveredObject(5, ()),
+            DiscoveredObject(3303, (DiscoveredInstance(0, (5700,)),)),
+        )
+
+    def test_a_changed_session_drops_others_if_its_list_is_another_one(self, store: StoreHarness) -> None:
+        device = store.make_device()
+        store.apply(StartSession(session=build.session(device)))
+        asked_for = DiscoveredObject(1, (DiscoveredInstance(0, (1,)),))
+        store.apply(KeepResources(device_id=device.id, objects=(asked_for,)))
+        changed = replace(build.session(device, epoch=1), links=(ObjectLinkEntry(3, 0),))
+        stale = replace(changed, epoch=7, links=(ObjectLinkEntry(5, 0),))
+
+        store.apply(ChangeSession(session=changed))
+        before = store.ask(store.reader.list_resources(device.id))
+        store.apply(ChangeSession(session=changed, has_new_objects=True))
+        store.apply(ChangeSession(session=stale, has_new_objects=True))
+
+        assert before == (asked_for,)
+        assert store.ask(store.reader.list_resources(device.id)) == (DiscoveredObject(3, (DiscoveredInstance(0, ()),)),)
 
     def test_nothing_is_kept_of_a_device_that_is_gone(self, store: StoreHarness) -> None:
         store.apply(KeepResources(device_id=DeviceId(9), objects=(DiscoveredObject(1, ()),)))

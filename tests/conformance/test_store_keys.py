@@ -91,6 +91,18 @@ class TestKeys:
         assert listed(store, product_id, FIRST) == (0, ())
         assert listed(store, product_id, SECOND) == (1, (changed,))
 
+    def test_changes_of_a_key_do_not_undo_one_another(self, store: StoreHarness) -> None:
+        """A new title brings no permission back."""
+        product_id = store.make_product()
+        key = add(store, product_id, 1, FIRST)
+        change = ChangeDeviceKey(product_id=product_id, index=key.index)
+
+        for each in (replace(change, permissions=()), replace(change, title="new"), change):
+            assert store.apply(each) is True
+
+        assert store.ask(store.reader.find_device_key(key.index)) == replace(key, title="new", permissions=())
+        assert listed(store, product_id, FIRST) == (0, ())
+
     def test_a_deleted_key_is_gone(self, store: StoreHarness) -> None:
         product_id = store.make_product()
         key = add(store, product_id, 1, FIRST)

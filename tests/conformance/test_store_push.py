@@ -1,5 +1,7 @@
 """What every store does with subscriptions, the outbox and its queues."""
 
+import pytest
+
 from commandpost.domain.data_facts import AddBinary, AddDatapoints
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.events import EventKind
@@ -71,7 +73,7 @@ class TestSubscriptions:
         fail(store, subscription, 1, failures_max=1)
 
         assert store.apply(RemoveSubscription(product_id=device.product_id, subscription_id=subscription.id))
-        while store.apply(PrunePushes(given_up_before=build.at(0), limit=2)):
+        while store.apply(PrunePushes(given_up_before=build.at(0), limit=2)).has_more:
             pass
 
         assert store.ask(store.store.find_subscription(subscription.id)) is None
@@ -188,9 +190,25 @@ class TestQueues:
         settle(store, subscription, 1)
         rest = store.ask(store.store.waiting_events(subscription.id, device.id, limit=10, bytes_max=50))
 
-        assert [each.event.seq for each in alone] == [1]
-        assert [each.event.seq for each in rest] == [2, 3]
-        assert (rest[0].imei, rest[0].protocol) == (device.imei, "LWM2M")
+        assert [each.event.seq for each in alone.events] == [1]
+        assert [each.event.seq for each in rest.events] == [2, 3]
+        assert (rest.events[0].imei, rest.events[0].protocol) == (device.imei, "LWM2M")
+
+    @pytest.mark.parametrize(("limit", "bytes_max"), [(2, 1_000), (9, 9)], ids=["by count", "by bytes"])
+    def test_a_page_says_since_when_waits_what_is_not_in_it(
+        self, store: StoreHarness, limit: int, bytes_max: int
+    ) -> None:
+        """Whatever cut it; of a whole queue nothing is left."""
+        device = store.make_device()
+        subscription = add(store, device.product_id)
+        for when in (10, 20, 30):
+            report(store, device, "1.25", when=when)
+
+        cut = store.ask(store.store.waiting_events(subscription.id, device.id, limit=limit, bytes_max=bytes_max))
+        whole = store.ask(store.store.waiting_events(subscription.id, device.id, limit=3, bytes_max=1_000))
+
+        assert ([each.event.seq for each in cut.events], cut.left_since) == ([1, 2], build.at(30))
+        assert ([each.event.seq for each in whole.events], whole.left_since) == ([1, 2, 3], None)
 
     def test_settled_events_leave_and_their_queue_is_well(self, store: StoreHarness) -> None:
         """An event of another subscription with that number is not touched."""

@@ -7,6 +7,7 @@ import pytest
 from commandpost.domain.command_state import FailedForGood
 from commandpost.domain.events import EventKind
 from commandpost.domain.facts import DeleteDevice, FinishAndClaim, PruneCommands
+from commandpost.domain.ids import DeviceId
 from commandpost.domain.push import (
     FAILING_MAX_MS,
     FEEDBACKS_MAX,
@@ -16,6 +17,7 @@ from commandpost.domain.push import (
 from commandpost.domain.push_facts import (
     PrunePushes,
     ReplayFailures,
+    SettleEvents,
 )
 from tests.conformance import store_builders as build
 from tests.conformance.push_shortcuts import add, end_command, fail, failed_ids, replay, report, settle, waiting
@@ -36,7 +38,12 @@ class TestFailures:
         (afresh,) = fail(store, subscription, 2, when=30)
 
         assert second == QueueTrouble(
-            device_id=device.id, failures=2, head_seq=1, head_failures=2, failing_since=build.at(10)
+            device_id=device.id,
+            failures=2,
+            head_seq=1,
+            head_failures=2,
+            failing_since=build.at(10),
+            due_at=build.at(2_020),
         )
         assert (afresh.failures, afresh.failing_since) == (1, build.at(30))
 
@@ -100,6 +107,39 @@ class TestFailures:
             (first.id, 1, 1),
             (second.id, 3, 1),
         ]
+
+    def test_queues_that_failed_together_rest_differently(self, store: StoreHarness) -> None:
+        """Chance is spread over them, so that they do not march in step; each says when it is due."""
+        product_id = store.make_product()
+        devices = [store.make_device(product_id, str(number)) for number in range(4)]
+        subscription = add(store, product_id)
+        for device in devices:
+            report(store, device, "1")
+
+        fail(store, subscription, 1, 2, 3, 4, unit=0.25)
+
+        queues = store.ask(store.store.waiting_queues(subscription.id, DeviceId(0), 9))
+        told = store.ask(store.store.told_after(0, 9))
+        due = [build.at(950), build.at(900), build.at(850), build.at(1_000)]
+        assert [(each.device_id, each.failures, each.due_at) for each in queues] == [
+            (device.id, 1, due_at) for device, due_at in zip(devices, due, strict=True)
+        ]
+        assert [(each.failures, each.due_at) for each in told] == [(1, due_at) for due_at in due]
+
+    def test_one_fact_gives_up_no_more_than_it_says(self, store: StoreHarness) -> None:
+        """The head of each queue, and of what goes with the heads what fits; the rest goes another time."""
+        product_id = store.make_product()
+        devices = [store.make_device(product_id, str(number)) for number in range(3)]
+        subscription = add(store, product_id)
+        for device in devices:
+            report(store, device, *"123456")
+        fail(store, subscription, 1, 7, 13)
+        fail(store, subscription, 1, 7, 13, when=FAILING_MAX_MS)
+
+        troubles = fail(store, subscription, 2, 8, 14, when=FAILING_MAX_MS + 1, give_up_max=5)
+
+        assert [each.given_up for each in troubles] == [1 + 3, 1 + 1, 1 + 1]
+        assert [len(waiting(store, subscription, device)) for device in devices] == [2, 4, 4]
 
     def test_an_event_that_is_gone_does_not_fail(self, store: StoreHarness) -> None:
         """Its device was deleted while the request was open."""
@@ -169,7 +209,7 @@ class TestFailures:
 
         removed = [store.apply(PrunePushes(given_up_before=build.at(250), limit=1)) for _ in range(3)]
 
-        assert removed == [1, 1, 0]
+        assert [(each.count, each.has_more) for each in removed] == [(1, True), (1, True), (0, False)]
         assert len(failed_ids(store, subscription)) == 1
 
 
@@ -188,6 +228,20 @@ class TestFeedback:
         assert len(feedback) == FEEDBACKS_MAX
         assert feedback[0] == Feedback(at=build.at(6), is_accepted=False)
         assert feedback[-1] == Feedback(at=build.at(1_000), is_accepted=True)
+
+    def test_a_command_that_is_gone_gets_none(self, store: StoreHarness) -> None:
+        """Its device was deleted while the request was open."""
+        device = store.make_online_device()
+        subscription = add(store, device.product_id)
+        command_id = end_command(store, device, 1)
+        store.apply(DeleteDevice(product_id=device.product_id, device_id=device.id))
+
+        fact = SettleEvents(
+            subscription_id=subscription.id, seqs=(), command_seqs=(1,), device_ids=(device.id,), at=build.at(9)
+        )
+        store.apply(fact)
+
+        assert store.ask(store.store.list_feedback([command_id])) == {}
 
     @pytest.mark.parametrize("how", ["pruned", "deleted"])
     def test_feedback_goes_with_its_command(self, store: StoreHarness, how: str) -> None:

@@ -152,3 +152,15 @@ def test_devices_with_waiting_commands_come_by_id(store: StoreHarness) -> None:
     pages = [store.ask(store.reader.waiting_devices(DeviceId(after), 2)) for after in (0, 3, 4)]
 
     assert pages == [(1, 3), (4,), ()]
+
+
+def test_commands_are_found_together_as_each_alone(store: StoreHarness) -> None:
+    """With their attempts, of any device; one that is not there is left out."""
+    first, second = store.make_online_device(), store.make_device(store.make_product("other"), "860000000000002")
+    commands = [store.accept(first, 1), store.accept(second, 2)]
+    store.apply(build.claim(commands[0], 1))
+
+    found = store.ask(store.reader.find_commands([commands[1].id, build.command_id(9), commands[0].id]))
+
+    assert found == {each.id: store.ask(store.reader.find_command(each.id)) for each in commands}
+    assert [len(found[each.id].attempts) for each in commands] == [1, 0]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from commandpost.domain.device import Device, KeyLabel
+from commandpost.domain.device import Device, DeviceChange, KeyLabel
 from commandpost.domain.events import EventKind
 from commandpost.domain.facts import (
     AddObservation,
@@ -67,6 +67,7 @@ class TestStart:
         expected = replace(given, epoch=1)
         assert found(store, device) == expected
         assert store.ask(store.reader.find_session_by_location(given.location)) == expected
+        assert store.ask(store.reader.find_session_by_remote(build.session(device).remote or Remote(b""))) is None
 
     def test_each_registration_has_the_next_epoch_whatever_lies_between(self, store: StoreHarness) -> None:
         device = store.make_device()
@@ -155,6 +156,7 @@ class TestEnd:
 
         assert store.ask(store.reader.find_session(device.id)) is None
         assert store.ask(store.reader.find_session_by_location(str(device.imei))) is None
+        assert store.ask(store.reader.find_session_by_remote(build.session(device).remote or Remote(b""))) is None
         assert read_device(store, device).last_heard_at == build.T0
 
     def test_a_stale_epoch_or_a_second_end_does_nothing(self, store: StoreHarness) -> None:
@@ -274,6 +276,50 @@ class TestSetup:
         assert [[session.device_id for session in page] for page in pages] == [[1, 2], [3], []]
 
 
+class TestAddresses:
+    def test_a_session_is_found_where_it_was_last_heard(self, store: StoreHarness) -> None:
+        device = store.make_online_device()
+        registered = build.session(device)
+        assert registered.remote is not None
+        before = store.ask(store.reader.find_session_by_remote(registered.remote))
+
+        for deadline, heard in ((registered.deadline, 5), (build.at(10**9), 6), (build.at(10**9), 7)):
+            store.apply(
+                TouchSession(
+                    device_id=device.id,
+                    epoch=1,
+                    remote=Remote(b"new"),
+                    last_heard_at=build.at(heard),
+                    deadline=deadline,
+                )
+            )
+
+        after = store.ask(store.reader.find_session_by_remote(Remote(b"new")))
+        assert before is not None and before.device_id == device.id
+        assert after == found(store, device)
+        assert (after.last_heard_at, after.deadline) == (build.at(7), build.at(10**9))
+        assert store.ask(store.reader.find_session_by_remote(registered.remote)) is None
+
+    def test_of_two_at_one_address_the_one_heard_last_is_found(self, store: StoreHarness) -> None:
+        """A crash may lose that an address was taken over."""
+        product_id = store.make_product()
+        devices = [store.make_online_device(product_id, f"86000000000000{number}") for number in range(3)]
+        for device, heard in zip(devices, (5, 9, 7), strict=True):
+            store.apply(
+                TouchSession(
+                    device_id=device.id,
+                    epoch=1,
+                    remote=Remote(b"shared"),
+                    last_heard_at=build.at(heard),
+                    deadline=build.at(99_000),
+                )
+            )
+
+        session = store.ask(store.reader.find_session_by_remote(Remote(b"shared")))
+
+        assert session is not None and session.device_id == devices[1].id
+
+
 class TestTouch:
     def test_where_and_when_it_was_heard_is_written(self, store: StoreHarness) -> None:
         device = store.make_online_device()
@@ -307,7 +353,8 @@ class TestTouch:
             TouchSession(device_id=device.id, epoch=1, remote=None, last_heard_at=build.at(5), deadline=build.at(6))
         )
 
-        store.apply(UpdateDevice(device=replace(old, title="new")))
+        change = DeviceChange(title="new")
+        store.apply(UpdateDevice(product_id=old.product_id, device_id=old.id, change=change, at=build.at(9)))
 
         after = read_device(store, device)
         assert (after.title, after.last_heard_at) == ("new", build.at(5))

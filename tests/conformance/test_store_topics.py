@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from commandpost.domain.device import Device
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import DeleteDevice
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.topic import (
@@ -148,7 +149,7 @@ class TestSubscriptions:
         assert session.subscriptions == (changed, TopicSubscription(topic_filter="b/#", options=1), added)
 
     def test_dropped_ones_are_gone(self, store: StoreHarness, device: Device) -> None:
-        store.apply(DropSubscriptions(device_id=device.id, topic_filters=("b/#", "missing")))
+        assert store.apply(DropSubscriptions(device_id=device.id, topic_filters=("b/#", "missing"))) is True
 
         (session,) = sessions(store, device.product_id)
         assert [each.topic_filter for each in session.subscriptions] == ["a/+"]
@@ -158,6 +159,7 @@ class TestSubscriptions:
         wanted = TopicSubscription(topic_filter="c", options=0)
 
         assert store.apply(KeepSubscriptions(device_id=device.id, subscriptions=(wanted,))) is False
+        assert store.apply(DropSubscriptions(device_id=device.id, topic_filters=("b/#",))) is False
 
         keep_session(store, data.topic_session(device))
         assert sessions(store, device.product_id)[0].subscriptions == ()
@@ -291,6 +293,10 @@ class TestRetained:
 class TestPrune:
     def prune(self, store: StoreHarness, now: int, limit: int = 100) -> int:
         """Sweep once."""
+        return self.sweep(store, now, limit).count
+
+    def sweep(self, store: StoreHarness, now: int, limit: int = 100) -> Swept:
+        """The same, with whether there is more."""
         return store.apply(PruneTopics(now=build.at(now), limit=limit))
 
     def test_a_session_ends_its_expiry_after_its_device_left(
@@ -341,9 +347,9 @@ class TestPrune:
         for expires in (7, 5, 6):
             store.apply(data.keep(device.product_id, message(str(expires), expires=expires), third, retains=True))
 
-        count = self.prune(store, 10_000, limit=1)
+        first = self.sweep(store, 10_000, limit=1)
 
-        assert count == 3
+        assert first == Swept(count=3, has_more=True)
         assert [each.device_id for each in sessions(store, device.product_id)] == [device.id, third.id]
         assert [each.message.topic for each in queued(store, third)] == ["7", "6"]
         assert [each.topic for each in retained(store, device.product_id)] == ["6", "7"]
@@ -356,9 +362,9 @@ class TestPrune:
         for each, left in ((device, 0), (other, 1)):
             keep_session(store, data.topic_session(each, expiry_s=0, left=left))
 
-        counts = [self.prune(store, 10) for _ in range(3)]
+        slices = [self.sweep(store, 10) for _ in range(3)]
 
-        assert counts == [1, 1, 0]
+        assert [(each.count, each.has_more) for each in slices] == [(1, True), (1, False), (0, False)]
 
     def test_what_expired_makes_room(self, store: StoreHarness, device: Device) -> None:
         fact = data.keep(device.product_id, message("a", bytes(QUEUED_BYTES_MAX - 1), expires=5), device)

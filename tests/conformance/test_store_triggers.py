@@ -1,6 +1,7 @@
 """What every store does with triggers: points are looked at in the transaction that stores them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from commandpost.domain.data_facts import AddDatapoints
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.device import Device
 from commandpost.domain.events import EventKind, OutboxEvent
+from commandpost.domain.fact import Fact
 from commandpost.domain.facts import DeleteDevice
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.ports import Page
@@ -22,7 +24,7 @@ from commandpost.domain.push_facts import (
     TellSilences,
     UpdateTrigger,
 )
-from commandpost.domain.trigger import Condition, Trigger, parse_alarm, parse_condition
+from commandpost.domain.trigger import Condition, Trigger, TriggerChange, parse_alarm, parse_condition
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness
 
@@ -51,6 +53,11 @@ def add(store: StoreHarness, product_id: ProductId, condition: Condition = ABOVE
     return added
 
 
+def update(of: Trigger, **given: Any) -> UpdateTrigger:  # Any: fields by keyword
+    """A change of a trigger."""
+    return UpdateTrigger(product_id=of.product_id, trigger_id=of.id, change=TriggerChange(**given), of_stream_max=9)
+
+
 def report(store: StoreHarness, device: Device, *values: str, when: int = 0, stream_id: str = "t") -> None:
     """A device reports values in one fact."""
     points = tuple(Datapoint(stream_id=stream_id, at=build.at(when + 7), value=value) for value in values)
@@ -71,7 +78,9 @@ def alarms(store: StoreHarness) -> list[tuple[DeviceId, str | None]]:
 
 def tell_silences(store: StoreHarness, now: int, *, limit: int = 100) -> int:
     """Look for silences."""
-    return store.apply(TellSilences(now=build.at(now), limit=limit))
+    swept = store.apply(TellSilences(now=build.at(now), limit=limit))
+    assert swept.has_more == (swept.count >= limit)
+    return swept.count
 
 
 class TestTriggers:
@@ -125,11 +134,37 @@ class TestTriggers:
         (receiver,) = store.ask(store.store.list_subscriptions(None))
 
         assert store.apply(RemoveTrigger(product_id=other, trigger_id=added.id)) is False
-        changed = replace(added, product_id=other, title="mine")
-        assert store.apply(UpdateTrigger(trigger=changed, of_stream_max=9)) is None
+        assert store.apply(update(replace(added, product_id=other), title="mine")) is None
         assert store.apply(RemoveSubscription(product_id=mine, subscription_id=receiver.id)) is False
         assert store.ask(store.store.find_trigger(other, added.id)) is None
         assert store.ask(store.store.find_trigger(mine, added.id)) == added
+
+    def test_what_is_given_changes_and_the_rest_stays(self, store: StoreHarness) -> None:
+        """Changes made at once do not undo one another; none named are all."""
+        added = add(store, store.make_product())
+
+        assert store.apply(update(added)) == added
+        store.apply(update(added, title="b", device_ids=(DeviceId(7),), stream_uuids=("u",)))
+        store.apply(update(added, stream_id="v", url="http://192.0.2.8/", condition=ABOVE_9))
+        store.apply(update(added, device_ids=()))
+
+        expected = replace(
+            added, title="b", stream_id="v", stream_uuids=("u",), url="http://192.0.2.8/", condition=ABOVE_9
+        )
+        assert store.ask(store.store.find_trigger(added.product_id, added.id)) == expected
+
+    def test_a_trigger_that_moves_to_another_stream_counts_there(self, store: StoreHarness) -> None:
+        """One that stays does not count itself."""
+        product_id = store.make_product()
+        first, second = (
+            add(store, product_id),
+            store.apply(AddTrigger(trigger=trigger(product_id, stream_id="u"), triggers_max=9, of_stream_max=1)),
+        )
+        assert isinstance(second, Trigger)
+
+        moved = replace(update(second, stream_id=first.stream_id), of_stream_max=1)
+        assert store.apply(moved) is NotTriggered.TOO_MANY_OF_STREAM
+        assert isinstance(store.apply(replace(update(second, title="b"), of_stream_max=1)), Trigger)
 
     def test_a_removed_trigger_takes_its_alarms_along(self, store: StoreHarness) -> None:
         """From the reader at once, from the disk in slices."""
@@ -138,7 +173,7 @@ class TestTriggers:
         report(store, device, "10", "11")
 
         assert store.apply(RemoveTrigger(product_id=device.product_id, trigger_id=added.id))
-        while store.apply(PrunePushes(given_up_before=build.at(0), limit=1)):
+        while store.apply(PrunePushes(given_up_before=build.at(0), limit=1)).has_more:
             pass
         report(store, device, "12")
 
@@ -151,10 +186,10 @@ class TestTriggers:
         added = add(store, device.product_id, parse_condition("change", None))
         report(store, device, "1")
 
-        store.apply(UpdateTrigger(trigger=replace(added, title="b", url="http://192.0.2.8/"), of_stream_max=9))
+        store.apply(update(added, title="b", url="http://192.0.2.8/"))
         report(store, device, "2")
-        store.apply(UpdateTrigger(trigger=replace(added, condition=ABOVE_9), of_stream_max=9))
-        store.apply(UpdateTrigger(trigger=added, of_stream_max=9))
+        store.apply(update(added, condition=ABOVE_9))
+        store.apply(update(added, condition=added.condition, url=added.url))
         report(store, device, "3")
 
         assert alarms(store) == [(device.id, "2")]
@@ -188,6 +223,28 @@ class TestPoints:
             alarm=first.alarm,
             told_at=build.at(5),
         )
+
+    def test_a_batch_with_a_bad_fact_looks_at_its_points_as_one_without(self, store: StoreHarness) -> None:
+        """It is undone and done again; what was known of triggers in between must not count."""
+        device = store.make_device()
+        added = add(store, device.product_id)
+        before, after = (
+            AddDatapoints(
+                device_id=device.id,
+                product_id=device.product_id,
+                points=(Datapoint(stream_id="t", at=build.at(0), value=value),),
+                received_at=build.at(0),
+                streams_max=10,
+            )
+            for value in ("10", "11")
+        )
+
+        change = TriggerChange(condition=parse_condition(">", 100))
+        update = UpdateTrigger(product_id=added.product_id, trigger_id=added.id, change=change, of_stream_max=9)
+
+        store.apply_batch([before, update, after, Fact()])
+
+        assert alarms(store) == [(device.id, "10")]
 
     def test_only_devices_and_streams_it_names_are_looked_at(self, store: StoreHarness) -> None:
         """And only those of its product."""
@@ -299,5 +356,7 @@ class TestSilences:
         report(store, device, "3", when=19_999)
 
         assert alarms(store) == [(device.id, "3")]
-        store.apply(SettleEvents(subscription_id=1, seqs=(1,), at=build.at(20_000)))
+        store.apply(
+            SettleEvents(subscription_id=1, seqs=(1,), command_seqs=(), device_ids=(device.id,), at=build.at(20_000))
+        )
         assert store.outbox() == ()

@@ -28,10 +28,14 @@ class HeldPoints:
         """Commit what waits."""
         self._gate.set()
 
+    async def wait(self) -> None:
+        """Wait while it is held."""
+        await self._gate.wait()
+
     async def add(self, device_id: DeviceId, product_id: ProductId, points: Sequence[Datapoint]) -> None:
         """Store points."""
         self.asked += 1
-        await self._gate.wait()
+        await self.wait()
         if self.error is not None:
             raise self.error
         self.points += [(device_id, product_id, point) for point in points]

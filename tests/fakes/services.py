@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from commandpost.domain.command import Command, CommandMode, CommandState, Outcome
-from commandpost.domain.device import Device, DeviceFilter, Product
+from commandpost.domain.device import Device, DeviceChange, DeviceFilter, Product
 from commandpost.domain.errors import NotFound, NotWaiting, Taken, Unauthenticated
 from commandpost.domain.ids import CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, Page
 from commandpost.domain.resource import DiscoveredObject, OperationResult
 from commandpost.services.commands import CachedRequest, Commands, InstantRequest, InstantResult
-from commandpost.services.devices import DeviceChange, Devices, DeviceView, NewDevice
+from commandpost.services.devices import Devices, DeviceView, NewDevice
+from commandpost.services.identities import GivenKeys
 from commandpost.services.products import Products
 
 NOW = Instant(1_606_870_944_185)  # 2020-12-02 09:02:24.185 in Beijing
@@ -129,7 +130,9 @@ class FakeDevices(Devices):
                 return device
         raise NotFound("device", imei)
 
-    async def change(self, product: Product, device_id: DeviceId, change: DeviceChange) -> Device:
+    async def change(
+        self, product: Product, device_id: DeviceId, change: DeviceChange, keys: GivenKeys | None = None
+    ) -> Device:
         self.changes.append(change)
         return (await self.get(product, device_id)).device
 

@@ -88,11 +88,15 @@ class Lockstep:
             known_peers_max=10,
             known_peer_idle_s=3600.0,
         )
-        points = Datapoints(writer=house.writer, reader=house.store, ids=house.ids, clock=house.clock)
+        points = Datapoints(
+            writer=house.writer, reader=house.store, ids=house.ids, clock=house.clock, events=house.events
+        )
         self.server = Lwm2mServer(
             driver=driver,
             sessions=house.sessions,
             uplinks=house.dispatcher,
+            ids=house.ids,
+            before_keeping=lambda _: None,
             clock=house.clock,
             events=house.events,
             settings=settings,

@@ -148,7 +148,12 @@ topic_facts: list[st.SearchStrategy[Fact[Any]]] = [
 key_facts: list[st.SearchStrategy[Fact[Any]]] = [
     st.sampled_from(combine(AddDeviceKey, key=KEYS, keys_max=[1, 9])),
     st.sampled_from(
-        [ChangeDeviceKey(product_id=PRODUCT, index=key.index, title="new", permissions=key.permissions) for key in KEYS]
+        [
+            ChangeDeviceKey(product_id=PRODUCT, index=key.index, title=title, permissions=permissions)
+            for key in KEYS
+            for title in (None, "new")
+            for permissions in (None, key.permissions)
+        ]
     ),
     st.sampled_from(combine(DeleteDeviceKey, product_id=[PRODUCT], index=INDEXES)),
     st.sampled_from(combine(RegisterDevice, device=REGISTERED, key=KEYS)),

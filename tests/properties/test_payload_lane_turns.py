@@ -32,6 +32,7 @@ from commandpost.services.payload_lane import (
     PayloadLane,
     PutPayloadClaim,
     Record,
+    Settle,
     Transmit,
 )
 from commandpost.stores.memory import MemoryStore
@@ -214,7 +215,12 @@ class World:
             fact = ReplyToPayload(
                 device_id=self.device.id, command_id=command.id, payload=b"ok", at=self.clock.wall_ms()
             )
-            self.writes.append((fact, lambda _result: None))
+            self.writes.append((fact, lambda result: self._replied(command.id, result)))
+
+    def _replied(self, command_id: CommandId, result: object) -> None:
+        if self.opened is not None and isinstance(result, Command):
+            assert result.state.is_final
+            self.carry_out(self.opened, self.opened.lane.answered(command_id, self.now))
 
     def pass_time(self, seconds: float) -> None:
         """Time passes; the lane hears of its deadline."""
@@ -241,6 +247,8 @@ class World:
                     self._ask(opened, claim, self._claimed(lane, claim.attempt.id))
                 case Transmit(transmission=transmission):
                     self._transmit(opened, transmission)
+                case Settle(attempt_id=attempt_id):
+                    assert attempt_id in [each.attempt_id for each in opened.sent], "it never went out on this one"
                 case Record(fact=fact):
                     self.writes.append((fact, lambda _result: None))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from commandpost.domain.command import CommandMode, CommandState, Outcome, Trigger
 from commandpost.domain.command_state import AttemptEvent, FailedForGood, FailedForNow, FailedTooLate, Succeeded
-from commandpost.domain.device import DeviceFilter, KeyKind, KeyLabel
+from commandpost.domain.device import DeviceChange, DeviceFilter, KeyKind, KeyLabel, ProductChange
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.facts import (
     AcceptCommand,
@@ -57,7 +57,7 @@ from commandpost.domain.payload_facts import (
 )
 from commandpost.domain.payload_ports import PayloadFilter
 from commandpost.domain.ports import HistoryFilter, Page
-from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ResourcePath
+from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ObjectLinkEntry, ResourcePath
 from commandpost.domain.session import Remote, SetupKind, SetupStep
 from tests.conformance import payload_builders as payloads
 from tests.conformance import store_builders as build
@@ -93,9 +93,19 @@ def devices(draw: st.DrawFn) -> Any:
     )
 
 
-@st.composite
-def known_devices(draw: st.DrawFn) -> Any:
-    return replace(draw(devices()), id=draw(device_ids))
+product_changes = st.builds(
+    ProductChange,
+    name=st.sampled_from([None, "new"]),
+    is_auto_discovered=st.sampled_from([None, True, False]),
+    bootstrap_uri=st.sampled_from([None, "", "coap://192.0.2.1:5683"]),
+)
+device_changes = st.builds(
+    DeviceChange,
+    title=st.sampled_from([None, "a", "b"]),
+    tags=st.sampled_from([None, (), ("x",)]),
+    imsi=st.sampled_from([None, "", "460000000000001", "460000000000002"]),
+    auth_info=st.sampled_from([None, '"sn-1"', '"sn-2"']),
+)
 
 
 @st.composite
@@ -151,7 +161,8 @@ def sessions(draw: st.DrawFn) -> Any:
     )
     observations = (build.observation(draw(numbers)),) if draw(st.booleans()) else ()
     label = draw(st.sampled_from([None, *KeyLabel]))
-    return replace(session, pending_setup=draw(pending), observations=observations, identity_label=label)
+    links = draw(st.sampled_from([(), (ObjectLinkEntry(3, 0),), (ObjectLinkEntry(3), ObjectLinkEntry(3303, 0))]))
+    return replace(session, pending_setup=draw(pending), observations=observations, identity_label=label, links=links)
 
 
 pending = st.sampled_from(
@@ -208,24 +219,25 @@ facts: st.SearchStrategy[Fact[Any]] = st.one_of(
         product=st.builds(lambda product_id: build.product(product_id=product_id), st.sampled_from([0, 1, 2])),
         keys=st.lists(keys, max_size=2).map(tuple),
     ),
-    st.builds(UpdateProduct, product=product_ids.map(lambda number: build.product(name="new", product_id=number))),
+    st.builds(UpdateProduct, product_id=product_ids, change=product_changes),
     st.builds(ReplaceKey, key=keys, old_until=st.none() | instants),
     st.builds(PruneOldKeys, expired_before=instants, limit=limits),
     st.builds(CreateDevice, device=devices()),
-    st.builds(UpdateDevice, device=known_devices()),
+    st.builds(UpdateDevice, product_id=product_ids, device_id=device_ids, change=device_changes, at=instants),
     st.builds(
         ChangeDeviceKeys,
         product_id=product_ids,
         device_id=device_ids,
         sealed_psk=st.sampled_from([None, b"a", b"b"]),
         sealed_bootstrap_psk=st.sampled_from([None, b"c"]),
+        sealed_auth_code=st.sampled_from([None, b"d"]),
         psk_identity=st.sampled_from([None, "roof", "861", "862;46", "863", "863;46"]),
     ),
     st.builds(DeleteDevice, product_id=product_ids, device_id=device_ids),
     st.builds(StartSession, session=sessions()),
     st.builds(StartSession, session=sessions()),
     st.builds(EndSession, device_id=device_ids, epoch=epochs, at=instants),
-    st.builds(ChangeSession, session=sessions()),
+    st.builds(ChangeSession, session=sessions(), has_new_objects=st.booleans()),
     st.builds(AddObservation, device_id=device_ids, epoch=epochs, observation=observations),
     st.builds(DropObservation, device_id=device_ids, coap_token=numbers.map(lambda number: number.to_bytes(8, "big"))),
     st.builds(KeepSetup, device_id=device_ids, epoch=epochs, pending=pending),
@@ -241,7 +253,6 @@ facts: st.SearchStrategy[Fact[Any]] = st.one_of(
         KeepResources,
         device_id=device_ids,
         objects=st.lists(discovered, max_size=2).map(tuple),
-        forget_others=st.booleans(),
     ),
     st.builds(StartConnection, connection=connections()),
     st.builds(StartConnection, connection=connections()),
@@ -273,6 +284,8 @@ def everything(store: StoreHarness) -> Iterator[object]:
         yield ask(reader.find_key(bytes([number]) * 32))
     for identity in ("roof", "863;46"):
         yield ask(reader.find_device_by_psk_identity(identity))
+    for product_id, auth_info in ((1, '"sn-1"'), (2, '"sn-1"'), (1, '"sn-2"')):
+        yield ask(reader.find_device_by_auth_info(ProductId(product_id), auth_info))
     for product_id in (ProductId(1), ProductId(2)):
         yield ask(reader.list_devices(product_id, DeviceFilter(), page))
         yield ask(reader.list_devices(product_id, DeviceFilter(tags=("x",), is_online=True), page))

@@ -22,14 +22,30 @@ POST, PUT, GET, DELETE = 2, 3, 1, 4
 class ScriptedDevice:
     """One socket, one endpoint name."""
 
-    def __init__(self, server: tuple[str, int], imei: str, imsi: str = "460000000000001") -> None:
+    def __init__(
+        self,
+        server: tuple[str, int],
+        imei: str,
+        imsi: str = "460000000000001",
+        *,
+        in_place_of: "ScriptedDevice | None" = None,
+    ) -> None:
+        """Make a device; `in_place_of` another one that keeps its socket, it sends from that one's address."""
         self._server = server
         self.imei = imei
         self.imsi = imsi
         self._message_id = 0x1000
         self.seen: list[CoapMessage] = []
         """Every request that arrived, repeated datagrams too."""
-        self._socket = self._open()
+        self._socket = self._open() if in_place_of is None else in_place_of.share_socket()
+
+    def share_socket(self) -> socket.socket:
+        """Give its socket once more, with nothing left to read of what came before."""
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(65_536)
+        return self._socket.dup()
 
     def _open(self) -> socket.socket:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

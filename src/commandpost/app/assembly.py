@@ -4,19 +4,18 @@ The same connections run on real sockets (server) and in a virtual world (tests)
 applications call. Not here: the sides themselves (lwm2m_side, streams, pushing), what is done regularly (duties).
 """
 
-import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from commandpost.app.duties import TICKS_PER_PRUNING, build_duties
+from commandpost.app.duties import build_duties
 from commandpost.app.lwm2m_side import Lwm2mSide, build_lwm2m_side
 from commandpost.app.part_settings import datapoint_settings, northbound_settings, payload_settings, rate_settings
 from commandpost.app.pushing import Pushing, build_pushing
+from commandpost.app.stop_budget import StopBudget
 from commandpost.app.streams import Streams, build_payload_side, build_streams
 from commandpost.app.world import World
 from commandpost.config import Settings
-from commandpost.domain.errors import CommandpostError
+from commandpost.domain.ports import Clock
 from commandpost.northbound.api import Api
 from commandpost.services.access import Authenticator
 from commandpost.services.audit import AuditLog
@@ -35,7 +34,7 @@ from commandpost.services.rate_limits import RateLimits
 from commandpost.services.self_registration import SelfRegistration
 
 TICK_S: Final = 1.0  # the lateness of an expiry or of an offline event; what is read is exact all the same
-DRAIN_S: Final = 0.75  # with what else stopping takes, less than the 5 s that SIGTERM promises
+STOP_S: Final = 2.0  # where nobody says how much of the 5 s that SIGTERM promises is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,7 @@ class Platform:
     audit: AuditLog
     maintenance: Maintenance
     api: Api
+    clock: Clock
 
     async def start(self) -> None:
         """Recover, and only then hear devices."""
@@ -64,17 +64,16 @@ class Platform:
         self.lwm2m.server.start()
         self.maintenance.start()
 
-    async def stop(self) -> None:
-        """Begin nothing new, and hand everything that is to be kept to the writer."""
-        await self.maintenance.stop()
-        await self.pushing.deliveries.stop()
-        await self.lwm2m.server.drain(DRAIN_S)
-        await self.lwm2m.dispatcher.drain(DRAIN_S)
-        await self.streams.stop(DRAIN_S)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.lwm2m.sessions.flush(), DRAIN_S)
-        with suppress(TimeoutError, CommandpostError):
-            await asyncio.wait_for(self.audit.flush(), DRAIN_S)
+    async def stop(self, timeout_s: float = STOP_S) -> None:
+        """Begin nothing new, and hand everything that is to be kept to the writer; all of it within a time."""
+        budget = StopBudget(self.clock, timeout_s)
+        await budget.spend(budget.share(), self.maintenance.stop())
+        await budget.spend(budget.share(), self.pushing.deliveries.stop())
+        await self.lwm2m.server.drain(budget.share())
+        await self.lwm2m.dispatcher.drain(budget.share())
+        await self.streams.stop(budget.share())
+        await budget.spend(budget.share(), self.lwm2m.sessions.flush())
+        await budget.spend(budget.left(), self.audit.flush())
 
 
 def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) -> Platform:
@@ -94,7 +93,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         on_keys_changed=(world.on_keys_changed,),
     )
     datapoints = Datapoints(
-        writer=writer, reader=reader, ids=world.ids, clock=clock, settings=datapoint_settings(settings)
+        writer=writer, reader=reader, ids=world.ids, clock=clock, events=events, settings=datapoint_settings(settings)
     )
     lwm2m = build_lwm2m_side(settings, world, datapoints=datapoints, identities=identities)
     payload_dispatcher, connections = build_payload_side(world)
@@ -148,7 +147,7 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         clock=clock,
         settings=CommandSettings(waiting_max=settings.limits.waiting_max_per_device),
     )
-    pushing = build_pushing(settings, world, tick_s=tick_s, pruning_s=tick_s * TICKS_PER_PRUNING)
+    pushing = build_pushing(settings, world, tick_s=tick_s)
     duties = build_duties(settings, world, tick_s=tick_s, lwm2m=lwm2m, streams=streams, audit=audit)
     api = Api(
         authenticator=authenticator,
@@ -191,8 +190,9 @@ def build_platform(settings: Settings, world: World, *, tick_s: float = TICK_S) 
         streams=streams,
         pushing=pushing,
         audit=audit,
-        maintenance=Maintenance(duties=(*pushing.duties, *duties), events=events),
+        maintenance=Maintenance(duties=duties, events=events),
         api=api,
+        clock=clock,
     )
 
 

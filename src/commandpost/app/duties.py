@@ -10,17 +10,19 @@ from commandpost.app.streams import Streams
 from commandpost.app.world import World
 from commandpost.config import Settings
 from commandpost.domain.instant import DAY_MS
-from commandpost.services.audit import AuditKeeper, AuditLog, AuditPruner
+from commandpost.domain.push_facts import TellSilences
+from commandpost.services.audit import AuditKeeper, AuditLog
 from commandpost.services.maintenance import (
+    SLICE_DEFAULT,
     AddressKeeper,
     Duty,
     Expirer,
-    Pruner,
     Rescuer,
     SessionSweeper,
+    Sweeper,
 )
 from commandpost.services.proof_keeper import ProofKeeper
-from commandpost.services.retention import DataPruner, TopicPruner
+from commandpost.services.retention import BrokerSweeper, Retention, prunings
 from commandpost.southbound.mqtt.broker import Broker
 
 TICKS_PER_PRUNING: Final = 60  # what is kept for months may stay a minute longer
@@ -29,7 +31,7 @@ TICKS_PER_PRUNING: Final = 60  # what is kept for months may stay a minute longe
 def build_duties(
     settings: Settings, world: World, *, tick_s: float, lwm2m: Lwm2mSide, streams: Streams, audit: AuditLog
 ) -> tuple[Duty, ...]:
-    """Build every duty but those of the push side, in the order they are done."""
+    """Build every duty, in the order they are begun."""
     return (
         *_watching(world, tick_s, lwm2m),
         ProofKeeper(connections=streams.connections, interval_s=tick_s),
@@ -49,31 +51,28 @@ def _watching(world: World, tick_s: float, lwm2m: Lwm2mSide) -> tuple[Duty, ...]
             interval_s=tick_s,
         ),
         SessionSweeper(sessions=lwm2m.sessions, clock=world.clock, interval_s=tick_s),
+        Sweeper(
+            "tell_silences",
+            lambda now: TellSilences(now=now, limit=SLICE_DEFAULT),
+            writer=world.writer,
+            clock=world.clock,
+            interval_s=tick_s,
+        ),
         AddressKeeper(sessions=lwm2m.sessions, interval_s=tick_s),
     )
 
 
 def _pruning(settings: Settings, world: World, interval_s: float, broker: Broker) -> tuple[Duty, ...]:
-    writer, clock = world.writer, world.clock
+    retention = Retention(
+        commands_ms=settings.store.retention_days * DAY_MS,
+        data_ms=settings.data.retention_days * DAY_MS,
+        audit_ms=settings.audit.retention_days * DAY_MS,
+        audit_rows_max=settings.audit.rows_max,
+    )
     return (
-        Pruner(
-            writer=writer,
-            clock=clock,
-            retention_ms=settings.store.retention_days * DAY_MS,
-            interval_s=interval_s,
+        *(
+            Sweeper(name, slice_at, writer=world.writer, clock=world.clock, interval_s=interval_s)
+            for name, slice_at in prunings(retention).items()
         ),
-        DataPruner(
-            writer=writer,
-            clock=clock,
-            retention_ms=settings.data.retention_days * DAY_MS,
-            interval_s=interval_s,
-        ),
-        AuditPruner(
-            writer=writer,
-            clock=clock,
-            retention_ms=settings.audit.retention_days * DAY_MS,
-            rows_max=settings.audit.rows_max,
-            interval_s=interval_s,
-        ),
-        TopicPruner(writer=writer, clock=clock, sweep=broker.sweep, interval_s=interval_s),
+        BrokerSweeper(sweep=broker.sweep, interval_s=interval_s),
     )

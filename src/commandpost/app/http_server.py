@@ -17,11 +17,11 @@ from commandpost.app.listening import bind_fault, format_address
 from commandpost.config import ListenAddress, Settings
 from commandpost.northbound.api import Api
 from commandpost.northbound.http_protocol import BoundedHttpProtocol, HttpDoor, HttpLimits
+from commandpost.southbound.tls_stream import TlsStream
 
 HTTP_STOP_S: Final = 1  # of the 5 s that SIGTERM promises
 BACKLOG: Final = 2_048
 KEEP_ALIVE_S: Final = 75  # longer than the pause between two calls of a polling application
-TLS_HANDSHAKE_S: Final = 10.0  # as long as a head may take: three packets each way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +82,22 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept on the plain sockets as uvicorn does, and on the others with TLS."""
+        """Accept on the plain sockets as uvicorn does, and on the others with TLS, counted from the accept."""
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
         for each in self._sockets.https:
-            server = await loop.create_server(
-                self._new_connection,
-                sock=each,
-                ssl=self._tls,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=TLS_HANDSHAKE_S,
-            )
-            self.servers.append(server)
+            self.servers.append(await loop.create_server(self._new_stream, sock=each, backlog=BACKLOG))
 
-    def _new_connection(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn types its protocols as asyncio's
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and end what is open as uvicorn does."""
+        await super().shutdown([*(sockets or ()), *self._sockets.https])
+
+    def _new_stream(self) -> TlsStream:
+        assert self._tls is not None, "the settings were checked"
+        connection = self.config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn types them as asyncio's
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+        return TlsStream(connection, self._tls, asyncio.get_running_loop())
 
 
 def build_http_server(settings: Settings, api: Api, sockets: HttpSockets, tls: ssl.SSLContext | None) -> HttpServer:

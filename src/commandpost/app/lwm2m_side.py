@@ -48,6 +48,7 @@ def build_lwm2m_side(settings: Settings, world: World, *, datapoints: Datapoints
         identify=world.identify,
         host_of=host_of,
     )
+    identities.listen_for_auth_codes(sessions.auth_code_changed)
     driver = _coap_driver(settings, world)
     reports = Lwm2mReports(
         observations=Observations(points=datapoints, events=world.events),
@@ -77,6 +78,8 @@ def build_lwm2m_side(settings: Settings, world: World, *, datapoints: Datapoints
         driver=driver,
         sessions=sessions,
         uplinks=dispatcher,
+        ids=world.ids,
+        before_keeping=world.before_keeping,
         clock=world.clock,
         events=world.events,
         settings=coap_settings(settings),

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from commandpost.app.world import World
 from commandpost.config import Settings
-from commandpost.domain.instant import DAY_MS, SECOND_MS
+from commandpost.domain.instant import SECOND_MS
 from commandpost.domain.push import GiveUpRule
 from commandpost.northbound.onenet.call import PushServices
 from commandpost.services.push.deliveries import Deliveries
-from commandpost.services.push.pruning import PushPruner
 from commandpost.services.push.settings import PushSettings
 from commandpost.services.push.subscriptions import Subscriptions
-from commandpost.services.triggers import SilenceWatch, Triggers
+from commandpost.services.triggers import Triggers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,6 @@ class Pushing:
     deliveries: Deliveries
     subscriptions: Subscriptions
     triggers: Triggers
-    duties: tuple[SilenceWatch, PushPruner]
 
     @property
     def services(self) -> PushServices:
@@ -33,7 +31,7 @@ class Pushing:
         return PushServices(subscriptions=self.subscriptions, triggers=self.triggers)
 
 
-def build_pushing(settings: Settings, world: World, *, tick_s: float, pruning_s: float) -> Pushing:
+def build_pushing(settings: Settings, world: World, *, tick_s: float) -> Pushing:
     """Build every object; nothing is sent before `deliveries.start`."""
     limits = _push_settings(settings, poll_s=tick_s / 10)
     deliveries = Deliveries(
@@ -64,16 +62,7 @@ def build_pushing(settings: Settings, world: World, *, tick_s: float, pruning_s:
         clock=world.clock,
         on_change=deliveries.refresh,
     )
-    duties = (
-        SilenceWatch(writer=world.writer, clock=world.clock, interval_s=tick_s),
-        PushPruner(
-            writer=world.writer,
-            clock=world.clock,
-            retention_ms=settings.store.retention_days * DAY_MS,
-            interval_s=pruning_s,
-        ),
-    )
-    return Pushing(deliveries=deliveries, subscriptions=subscriptions, triggers=triggers, duties=duties)
+    return Pushing(deliveries=deliveries, subscriptions=subscriptions, triggers=triggers)
 
 
 def _push_settings(settings: Settings, *, poll_s: float) -> PushSettings:

@@ -16,6 +16,7 @@ from commandpost.app.coap_listeners import bind_coap
 from commandpost.app.disk import CannotStart, commit_driver, open_disk
 from commandpost.app.http_server import HTTP_STOP_S, HttpServer, bind_http, build_http_server
 from commandpost.app.part_settings import keeps_associations
+from commandpost.app.stop_budget import StopBudget
 from commandpost.app.stream_sockets import bind_streams
 from commandpost.app.system import SystemClock
 from commandpost.app.system_world import open_event_log, system_world
@@ -25,14 +26,15 @@ from commandpost.domain.ports import Clock, EventSink
 from commandpost.northbound.admin import AdminApi
 from commandpost.northbound.admin_socket import AdminSocket
 from commandpost.services.products import CreatedProduct, Products
+from commandpost.stores.commit_drivers import STOP_MAX_S
 from commandpost.stores.data_directory import DataDirectory
 from commandpost.stores.errors import StoreBroken
 from commandpost.stores.group_commit import GroupCommit
 
 EXIT_OK: Final = 0
 EXIT_STORE_BROKEN: Final = 1
-# What stopping may take, piece by piece: less than the 5 s that SIGTERM promises.
-WRITER_STOP_S: Final = 1.5
+STOP_S: Final = 4.75  # SIGTERM promises 5 s: a quarter of a second for what has no bound, such as closing files
+WRITER_STOP_S: Final = 1.5  # set aside of it for the last writes, besides what its thread is waited for
 FIRST_PRODUCT_NAME: Final = "default"
 DESCRIPTORS_SPARE: Final = 64  # store, logs, sockets for devices that have no connection
 
@@ -135,12 +137,12 @@ async def _serve(
             on_ready(_ready_line(listeners))
             await _wait_for_end(ending, http_task)
         finally:
+            budget = StopBudget(clock, STOP_S - WRITER_STOP_S - STOP_MAX_S)
             http.should_exit = True
             for server in stream_servers:
                 server.close()
-            await admin.close()
-            await asyncio.wait([http_task], timeout=HTTP_STOP_S + 0.5)
-            await platform.stop()
+            await asyncio.gather(admin.close(), asyncio.wait([http_task], timeout=HTTP_STOP_S + 0.5))
+            await platform.stop(budget.left())
             coap.stop()
             is_drained = await writer.close(timeout_s=WRITER_STOP_S)
             if not is_drained and ending.exit_code == EXIT_OK:
@@ -205,7 +207,7 @@ async def _ensure_first_product(
         if settings.master_key is None and on_first_product is not None:
             on_first_product(created)
     elif settings.master_key is not None:
-        keys = await products.keys(existing[0].id)
+        keys = await products.keyring.show(existing[0].id)
         if keys.master_key != settings.master_key:
             # Not set anew: a key that was rotated must not come back with the next start.
             events.emit("master_key_setting_unused", product_id=existing[0].id, reason="the product has a key already")

@@ -7,11 +7,12 @@ Here: building and connecting those objects. Not here: the rest of the platform 
 from dataclasses import dataclass
 from typing import Final
 
+from commandpost.app.stop_budget import StopBudget
 from commandpost.app.world import World
 from commandpost.config import Settings, Takeover
 from commandpost.domain.device import Device
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.ports import EventSink
+from commandpost.domain.ports import Clock, EventSink
 from commandpost.domain.proof import AuthInfoChanged, RegisteredDeviceGone, fingerprint_auth_info
 from commandpost.protocols.edp.limits import EdpLimits
 from commandpost.protocols.mqtt.limits import MqttLimits
@@ -21,11 +22,11 @@ from commandpost.services.datapoints import Datapoints
 from commandpost.services.logins import LoginRefusals, Logins
 from commandpost.services.payload_dispatcher import PayloadDispatcher
 from commandpost.southbound.edp.peer import EdpHouse, EdpPeers
+from commandpost.southbound.memory_budget import MemoryBudget
 from commandpost.southbound.mqtt.broker import Broker
 from commandpost.southbound.mqtt.entrance import MqttHouse
 from commandpost.southbound.mqtt.messenger import Messenger
 from commandpost.southbound.reported_data import ReportedData
-from commandpost.southbound.stream_peer import MemoryBudget
 from commandpost.southbound.stream_server import StreamLimits, StreamRegistry
 
 UNPROVEN_SHARE: Final = 10  # of all connections, one in so many may be one that has not logged in
@@ -42,17 +43,19 @@ class Streams:
     data: ReportedData
     mqtt: MqttHouse
     edp: EdpHouse
+    clock: Clock
 
     async def start(self) -> None:
         """End what the run before left connected: before anybody is heard."""
         await self.connections.recover()
 
     async def stop(self, timeout_s: float) -> None:
-        """Begin nothing new, write what is to be kept, and let everybody go."""
-        await self.dispatcher.drain(timeout_s)
-        await self.data.drain(timeout_s)
-        await self.connections.drain(timeout_s)
-        await self.broker.drain(timeout_s)
+        """Begin nothing new, write what is to be kept, and let everybody go; all of it within a time."""
+        budget = StopBudget(self.clock, timeout_s)
+        await self.dispatcher.drain(budget.share())
+        await self.data.drain(budget.share())
+        await self.connections.drain(budget.share())
+        await self.broker.drain(budget.left())
         self.mqtt.registry.abort_all()
         self.edp.registry.abort_all()
 
@@ -102,8 +105,10 @@ def build_streams(
     """Build the drivers of MQTT and EDP; nothing listens yet."""
     clock, scheduler, events = world.clock, world.scheduler, world.events
     logins = Logins(reader=world.reader, keyring=authenticator, refusals=refusals)
+    budget = MemoryBudget(bytes_max=settings.data.held_bytes_max)
     data = ReportedData(
         points=datapoints,
+        budget=budget,
         clock=clock,
         utc_offset_ms=int(settings.utc_offset.total_seconds() * 1000),
         events=events,
@@ -118,7 +123,6 @@ def build_streams(
         limits=limits,
         session_expiry_max_s=settings.mqtt.session_expiry_s,
     )
-    budget = MemoryBudget(bytes_max=settings.data.held_bytes_max)
     mqtt = MqttHouse(
         clock=clock,
         scheduler=scheduler,
@@ -144,7 +148,7 @@ def build_streams(
         peers=EdpPeers(),
         registry=_registry(settings.edp.connections_max, events),
         budget=budget,
-        limits=EdpLimits(),
+        limits=EdpLimits(login_s=settings.edp.login_s),
         random_bytes=world.random_bytes,
         takes_over=settings.edp.takeover is Takeover.ALWAYS,
     )
@@ -156,6 +160,7 @@ def build_streams(
         data=data,
         mqtt=mqtt,
         edp=edp,
+        clock=clock,
     )
 
 
@@ -170,6 +175,7 @@ def _mqtt_limits(settings: Settings) -> MqttLimits:
     packet_bytes_max = settings.mqtt.packet_bytes_max
     plain = MqttLimits()
     return MqttLimits(
+        login_s=settings.mqtt.login_s,
         packet_bytes_max=packet_bytes_max,
         # One packet of the largest size has to fit, whatever else is held.
         held_bytes_max=max(plain.held_bytes_max, packet_bytes_max + plain.held_before_login_bytes_max),

@@ -44,6 +44,7 @@ def system_world(
         object_model=disk.object_model,
         identify=peers.identify,
         on_keys_changed=peers.keys_changed,
+        before_keeping=peers.settle,
         describe_remote=peers.describe,
     )
 

@@ -45,8 +45,8 @@ class Reader(
     """Every question that is asked of a store."""
 
 
-def _pass_over(device_id: DeviceId) -> None:
-    del device_id
+def _pass_over(_: object) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +71,7 @@ class World:
     """Says who has proved to be at an address of `link`; without DTLS nobody."""
     on_keys_changed: Callable[[DeviceId], object] = _pass_over
     """Told of each device whose keys or DTLS identity are others now, or that is gone."""
+    before_keeping: Callable[[Remote], object] = _pass_over
+    """Told whose request or report may change something on disk, before anything is written."""
     describe_remote: Callable[[Remote | None], str] = format_remote
     """Writes an address of `link` for the log."""

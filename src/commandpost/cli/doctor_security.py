@@ -12,7 +12,7 @@ from typing import Final
 
 from commandpost.cli.doctor_checks import Check, State
 from commandpost.config import ListenAddress, Settings
-from commandpost.services.products import is_weak_master_key
+from commandpost.services.product_keys import is_weak_master_key
 
 EXPIRY_WARNING_MS: Final = 30 * 86_400_000  # a month: what renews certificates by itself does so before
 _PLAIN_ADVICE: Final = {

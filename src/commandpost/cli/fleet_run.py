@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 
 from commandpost.cli.answers import print_fields, print_json
 from commandpost.cli.failures import CliFailure
@@ -13,15 +13,30 @@ from commandpost.cli.failures import CliFailure
 if TYPE_CHECKING:
     from random import Random
 
-    from _typeshed import DataclassInstance
-
     from commandpost.domain.ports import Clock
 
 PIPE_PROGRESS_S: Final = 5.0  # a log does not want a line a second
 TERMINAL_PROGRESS_S: Final = 1.0
 
-Progress = TypeVar("Progress", bound="DataclassInstance")
-Told = TypeVar("Told", bound="DataclassInstance", covariant=True)
+
+class FleetCount(Protocol):
+    """What the progress of a fleet of either kind tells; it is a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # Any: as the standard library's own stubs say it
+
+    @property
+    def started(self) -> int:
+        """How many devices are on."""
+        ...
+
+    @property
+    def never_let_in(self) -> int:
+        """How many of them the server has not let in once."""
+        ...
+
+
+Progress = TypeVar("Progress", bound=FleetCount)
+Told = TypeVar("Told", bound=FleetCount, covariant=True)
 
 
 class FleetRun(Protocol[Told]):
@@ -42,13 +57,13 @@ def progress_s() -> float:
 def run_and_tell(
     run: FleetRun[Progress], *, describe: Callable[[Progress], str], seed: int | None, as_json: bool
 ) -> None:
-    """Run a fleet, tell its progress on stderr and the last count on stdout.
+    """Run a fleet, tell its progress on stderr and the last count on stdout. It fails if a device never got in.
 
     Args:
         describe: makes one line of a progress.
         seed: of everything that is left to chance; None: another one every time.
     Raises:
-        CliFailure: the fleet cannot run.
+        CliFailure: the fleet cannot run, or the server let a device in not once.
     """
     from commandpost.simulation.fleet_settings import FleetError
 
@@ -61,6 +76,13 @@ def run_and_tell(
         print_json(summary)
     else:
         print_fields(summary)
+    if progress.never_let_in:
+        raise CliFailure(f"{progress.never_let_in} of {progress.started} devices were never let in{_reason(summary)}")
+
+
+def _reason(summary: dict[str, Any]) -> str:  # Any: counts and words
+    words = summary.get("last_failure") or summary.get("last_end")
+    return f"; the last failure: {words}" if words else ""
 
 
 async def _run(run: FleetRun[Progress], describe: Callable[[Progress], str], seed: int | None) -> Progress:

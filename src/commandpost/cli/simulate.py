@@ -125,7 +125,8 @@ def simulate(
 ) -> None:
     """Run simulated devices: LwM2M with objects 3, 3303, 3306 and 3311, with DTLS or without, or MQTT, or EDP.
 
-    A line of progress goes to stderr, the last count to stdout. SIGINT and SIGTERM end it with 0.
+    A line of progress goes to stderr, the last count to stdout. SIGINT, SIGTERM or the end of --duration end it with 0,
+    or with 1 if a device was never let in.
     """
     targets = {"--coap": coap, "--coaps": coaps, "--mqtt": mqtt, "--mqtts": mqtts, "--edp": edp}
     named = [flag for flag, target in targets.items() if target is not None]
@@ -250,8 +251,9 @@ async def _ask_for_coap(settings: "Settings") -> str:
 
 
 def _describe(progress: "FleetProgress") -> str:
+    why = f" ({progress.last_failure})" if progress.last_failure else ""
     return (
         f"{progress.elapsed_s:6.0f} s  {progress.started} on, {progress.registered} registered, "
-        f"{progress.awake} awake; {progress.requests} requests, {progress.done} done, {progress.failures} failures"
+        f"{progress.awake} awake; {progress.requests} requests, {progress.done} done, {progress.failures} failures{why}"
         f"; {progress.datagrams_sent} sent, {progress.datagrams_received} received"
     )

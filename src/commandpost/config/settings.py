@@ -222,6 +222,13 @@ class MqttSettings:
         default=(), metadata=means(ADDRESSES, "where to listen for MQTT over TLS; needs tls.certificate")
     )
     connections_max: int = field(default=20_000, metadata=means(whole(1, 1_000_000), "connections open at one time"))
+    login_s: float = field(
+        default=30.0,
+        metadata=means(
+            number(1, 600),
+            "from accepting a connection to its whole CONNECT, the TLS handshake included; no byte prolongs it",
+        ),
+    )
     packet_bytes_max: int = field(
         default=3_276_800, metadata=means(whole(1_024, 268_435_455), "largest packet a device may send")
     )
@@ -239,6 +246,10 @@ class EdpSettings:
         default=(), metadata=means(ADDRESSES, "where to listen; usual ports are 876 and 29876")
     )
     connections_max: int = field(default=20_000, metadata=means(whole(1, 1_000_000), "connections open at one time"))
+    login_s: float = field(
+        default=30.0,
+        metadata=means(number(1, 600), "from accepting a connection to its whole CONN_REQ; no byte prolongs it"),
+    )
     takeover: Takeover = field(
         default=Takeover.ALWAYS, metadata=means(choice(Takeover), "whether a new login of a connected device wins")
     )
@@ -279,7 +290,10 @@ class DataSettings:
     streams_max_per_device: int = field(default=1_000, metadata=means(whole(1, 100_000), "datastreams of one device"))
     held_bytes_max: int = field(
         default=268_435_456,
-        metadata=means(whole(1_048_576, 1_099_511_627_776), "what half-received packets of all connections may take"),
+        metadata=means(
+            whole(1_048_576, 1_099_511_627_776),
+            "what half-received packets of all connections may take, with the reports that are not on disk yet",
+        ),
     )
 
 

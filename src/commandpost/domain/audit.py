@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Final, Protocol
 
-from commandpost.domain.facts import Fact, Priority
+from commandpost.domain.fact import Fact, Priority, Sweep, units_of_rows
 from commandpost.domain.ids import ProductId
 from commandpost.domain.instant import Instant
 
@@ -78,15 +78,18 @@ class AppendAudit(Fact[None]):
     priority: ClassVar[Priority] = Priority.BEHIND
     entries: tuple[AuditEntry, ...]
 
+    @property
+    def units(self) -> int:
+        """By its entries."""
+        return units_of_rows(len(self.entries))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneAudit(Fact[int]):
-    """Of the `limit` oldest entries, remove those of before an instant and those beyond `rows_max`; gives how many."""
+class PruneAudit(Sweep):
+    """Of the `limit` oldest entries, remove those of before an instant and those beyond `rows_max`."""
 
-    priority: ClassVar[Priority] = Priority.BEHIND
     before: Instant
     rows_max: int
-    limit: int
 
 
 class AuditReader(Protocol):

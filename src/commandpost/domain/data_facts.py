@@ -1,6 +1,8 @@
 """What is written of reported data: datapoints, streams and binaries; facts like those of `domain.facts`.
 
-Points are class GATE: the acknowledgement a device waits for leaves after they are committed (design section 4).
+Points of devices are class GATE: the acknowledgement a device waits for leaves after they are committed (design
+section 4). What applications bring is class ACCEPT, like their commands: under overload it is refused early, and never
+stands in the way of what devices wait for (P11).
 Source: northbound reference 7.
 """
 
@@ -9,7 +11,7 @@ from enum import Enum
 from typing import ClassVar
 
 from commandpost.domain.datapoint import Datapoint, Datastream
-from commandpost.domain.facts import Fact, Priority
+from commandpost.domain.fact import Fact, Priority, Sweep, units_of_bytes, units_of_rows
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 
@@ -35,6 +37,18 @@ class AddDatapoints(Fact[NotStored | None]):
     received_at: Instant
     streams_max: int
     """Of the device, those made by this fact included."""
+
+    @property
+    def units(self) -> int:
+        """By its points."""
+        return units_of_rows(len(self.points))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptDatapoints(AddDatapoints):
+    """The same, of an application."""
+
+    priority: ClassVar[Priority] = Priority.ACCEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +94,26 @@ class AddBinary(Fact[NotStored | None]):
     received_at: Instant
     streams_max: int
 
+    @property
+    def units(self) -> int:
+        """By its bytes."""
+        return units_of_bytes(len(self.payload))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneData(Fact[int]):
-    """Remove up to `limit` points, and as many binaries, that were received before an instant; gives how many."""
+class AcceptBinary(AddBinary):
+    """The same, of an application."""
 
-    priority: ClassVar[Priority] = Priority.BEHIND
+    priority: ClassVar[Priority] = Priority.ACCEPT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneData(Sweep):
+    """Remove up to `limit` points, and a few binaries, that were received before an instant; counts both."""
+
     received_before: Instant
-    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneOrphans(Fact[int]):
-    """Remove up to `limit` points of streams and devices that were deleted; gives how many."""
-
-    priority: ClassVar[Priority] = Priority.BEHIND
-    limit: int
+class PruneOrphans(Sweep):
+    """Remove up to `limit` points and binaries of streams and devices that were deleted."""

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.instant import Instant
+from commandpost.domain.instant import DAY_MS, Instant, after
 
 STREAM_ID_CHARACTERS_MAX: Final = 64  # twice the longest id of the vendor's samples; 192 bytes of Chinese at most
 VALUE_BYTES_MAX: Final = 65_536  # one body of `/cmds` or `$dp` is that long; more belongs into binary data
@@ -20,6 +20,8 @@ NUMBER_CHARACTERS_MAX: Final = 400  # the longest double without an exponent has
 TAGS_MAX: Final = 64  # as many as anybody would show; a bound on what one stream's record may hold
 TAG_CHARACTERS_MAX: Final = 64
 UNIT_CHARACTERS_MAX: Final = 64
+# A clock that is set, if to the zone of another country, is hours ahead of ours; one that never was is so by years.
+AHEAD_MAX_MS: Final = DAY_MS
 
 # Up to here every number without an exponent is below 1.8e308, so that no reader takes it for infinity.
 _PLAIN_NUMBER_CHARACTERS: Final = 300
@@ -79,6 +81,11 @@ class Datastream:
             raise ValueError(f"stream {self.id} has a latest value without a time, or a time without a value")
 
 
+def is_ahead(at: Instant, *, now: Instant) -> bool:
+    """Tell whether a time lies further ahead of now than a point's may: it would stay its stream's latest for long."""
+    return at > after(now, duration_ms=AHEAD_MAX_MS)
+
+
 def check_stream_id(text: str) -> str:
     """Give a stream id back if it may be one: `3303_0_5700`, `pm2.5`, `$OneNET_LBS`, `温度`.
 
@@ -115,12 +122,21 @@ def format_value(value: JsonValue) -> str:
         Invalid: not a finite number, nested deeper than VALUE_DEPTH_MAX, longer than VALUE_BYTES_MAX, or with half
             of a surrogate pair, which has no form in UTF-8.
     """
-    parts: list[str] = []
-    _write(value, 1, parts)
-    text = parts[0] if len(parts) == 1 else "".join(parts)
+    text = write_value(value)
     if len(text) > VALUE_BYTES_MAX or (not text.isascii() and len(_encode(text)) > VALUE_BYTES_MAX):
         raise Invalid("value", text[:40], f"up to {VALUE_BYTES_MAX} bytes of JSON text")
     return text
+
+
+def write_value(value: JsonValue) -> str:
+    """Write a value as `format_value` does, of any length.
+
+    Raises:
+        Invalid: not a finite number, or nested deeper than VALUE_DEPTH_MAX.
+    """
+    parts: list[str] = []
+    _write(value, 1, parts)
+    return parts[0] if len(parts) == 1 else "".join(parts)
 
 
 def _encode(text: str) -> bytes:

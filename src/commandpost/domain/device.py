@@ -15,6 +15,7 @@ from commandpost.domain.instant import Instant
 PROTOCOL_LWM2M: Final = "LWM2M"
 PROTOCOL_MQTT: Final = "MQTT"
 PROTOCOL_EDP: Final = "EDP"
+IMSI_OLD_MAX: Final = 10  # earlier IMSIs kept for show
 PROTOCOLS: Final = ("LWM2M", "EDP", "MQTT", "HTTP", "TCP", "TCPTRANSPARENT", "MODBUS", "JTEXT")
 """What `protocol` may be, compared in capitals (northbound reference 3.1)."""
 
@@ -80,6 +81,21 @@ class Product:
     """Where its devices are sent by a bootstrap; None: where all are."""
     bootstrap_secure_uri: str | None = None
     """The same for devices that get a pre-shared key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductChange:
+    """What is to be different of a product; None stays."""
+
+    name: str | None = None
+    is_auto_discovered: bool | None = None
+    imei_rule: ImeiRule | None = None
+    allow_imei_only: bool | None = None
+    execute_delivery: DeliveryPolicy | None = None
+    device_security: DeviceSecurity | None = None
+    bootstrap_uri: str | None = None
+    """Empty: the server's own setting holds again."""
+    bootstrap_secure_uri: str | None = None
 
 
 class KeyKind(Enum):
@@ -164,6 +180,21 @@ class Device:
     def payload_transport(self) -> Transport | None:
         """What carries a `/cmds` payload to it; None: it speaks nothing that could."""
         return _PAYLOAD_TRANSPORTS.get(self.protocol.upper())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceChange:
+    """What is to be different of a device, at its owner's wish; None stays."""
+
+    title: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
+    location: GeoLocation | None = None
+    is_private: bool | None = None
+    other: str | None = None
+    imsi: str | None = None
+    """Empty: it has none any more."""
+    auth_info: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """A device's DTLS association as it is kept over a restart: facts about it, and the question for all of them.
 
-What is inside is the transport's alone, and sealed. Source: design 10.1; southbound reference 4.
+What is inside is the transport's alone, and sealed; but for how far the peer's records were read, which changes with
+every record and is no secret. Source: design 10.1; southbound reference 4.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from commandpost.domain.facts import Fact
+from commandpost.domain.facts import Fact, Priority
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
 from commandpost.domain.session import Remote
@@ -20,6 +21,8 @@ class KeptAssociation:
     device_id: DeviceId
     sealed_state: bytes = field(repr=False)
     saved_at: Instant
+    read_next: int = 0
+    """The number after the newest record that was read; what is in the state may be newer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,30 @@ class KeepAssociation(Fact[bool]):
     """Put an association on disk in place of what was there of it; False when the device is gone."""
 
     association: KeptAssociation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMark:
+    """How far the records of an association's peer were read, and when."""
+
+    remote: Remote
+    read_next: int
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRead(Fact[bool]):
+    """Raise an association's mark, behind everything else; a lower one is passed over. False when it is not on disk."""
+
+    priority: ClassVar[Priority] = Priority.BEHIND
+    mark: ReadMark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleRead(Fact[bool]):
+    """As NoteRead, in one commit with what a record brought or in an earlier one."""
+
+    mark: ReadMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

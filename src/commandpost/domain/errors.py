@@ -135,6 +135,12 @@ class StoreUnavailable(PortError):
     code = "store_unavailable"
 
 
+class RecordUnreadable(StoreUnavailable):
+    """A record on disk is none that any version has written; asking for it again gives no other answer."""
+
+    code = "record_unreadable"
+
+
 class Overloaded(PortError):
     """Refused early, before anything was accepted (P11); trying again later makes sense."""
 

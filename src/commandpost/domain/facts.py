@@ -8,37 +8,19 @@ Result types stand as the type argument of `Fact`, so that `StoreWriter.perform(
 """
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
-from typing import ClassVar, Generic, TypeVar
+from enum import Enum
+from typing import ClassVar
 
 from commandpost.domain.command import Attempt, Command, Outcome, Trigger
 from commandpost.domain.command_state import AttemptEvent
-from commandpost.domain.device import Device, Product, SealedKey
+from commandpost.domain.device import Device, DeviceChange, Product, ProductChange, SealedKey
+from commandpost.domain.fact import Fact as Fact  # told on: whoever knows facts knows their base
+from commandpost.domain.fact import Priority as Priority
+from commandpost.domain.fact import Sweep, units_of_rows
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.resource import DiscoveredObject
 from commandpost.domain.session import Observation, Remote, Session, SetupStep
-
-ResultT = TypeVar("ResultT", covariant=True)
-
-
-class Priority(IntEnum):
-    """The writer's classes of work (design 4)."""
-
-    GATE = 0
-    """Gates a reply or a datagram: claims, outcomes, registrations."""
-    ACCEPT = 1
-    """A new command: refused early under overload."""
-    BEHIND = 2
-    """Nobody waits: addresses, logs of instant commands, expiry, pruning."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact(Generic[ResultT]):
-    """Base of all facts."""
-
-    priority: ClassVar[Priority] = Priority.GATE
-
 
 # --- commands --------------------------------------------------------------------------------------------------------
 
@@ -176,6 +158,11 @@ class ExpireDue(Fact[tuple[Command, ...]]):
     now: Instant
     limit: int
 
+    @property
+    def units(self) -> int:
+        """A full slice's."""
+        return units_of_rows(self.limit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordInstant(Fact[None]):
@@ -187,12 +174,10 @@ class RecordInstant(Fact[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneCommands(Fact[int]):
-    """Remove up to `limit` commands in a final state that were created before an instant; gives how many."""
+class PruneCommands(Sweep):
+    """Remove up to `limit` commands in a final state that were created before an instant."""
 
-    priority: ClassVar[Priority] = Priority.BEHIND
     created_before: Instant
-    limit: int
 
 
 # --- products, keys, devices -----------------------------------------------------------------------------------------
@@ -209,9 +194,10 @@ class CreateProduct(Fact[Product | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateProduct(Fact[Product | None]):
-    """Put the product as given in place of the one with its id; None when there is none."""
+    """Change what is said of a product; gives it as it is then, or None when there is none with this id."""
 
-    product: Product
+    product_id: ProductId
+    change: ProductChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,12 +210,10 @@ class ReplaceKey(Fact[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneOldKeys(Fact[int]):
-    """Remove up to `limit` replaced keys whose time was over before an instant; gives how many."""
+class PruneOldKeys(Sweep):
+    """Remove up to `limit` replaced keys whose time was over before an instant."""
 
-    priority: ClassVar[Priority] = Priority.BEHIND
     expired_before: Instant
-    limit: int
 
 
 class NotCreated(Enum):
@@ -261,14 +245,16 @@ class NotUpdated(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateDevice(Fact[Device | NotUpdated]):
-    """Put the device as given in place of the one with its id and product.
+    """Change what its owner says of a device of a product; gives it as it is then.
 
-    Only what its owner may change is taken from it. Id, product, protocol, IMEI and created_at stay, and so does what
-    registration and setup learned: activated_at, last_heard_at, manufacturer, model, is_setup_done. Keys and the DTLS
-    identity have a fact of their own (ChangeDeviceKeys), so that an update cannot bring an old key back.
+    The fact carries the change alone, so that of changes made at once none undoes another, or what was learned of the
+    device meanwhile. Keys and the DTLS identity have a fact of their own (ChangeDeviceKeys).
     """
 
-    device: Device
+    product_id: ProductId
+    device_id: DeviceId
+    change: DeviceChange
+    at: Instant
 
 
 class KeysNotChanged(Enum):
@@ -280,16 +266,19 @@ class KeysNotChanged(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDeviceKeys(Fact[Device | KeysNotChanged]):
-    """Change a device's pre-shared keys and its DTLS identity; None stays.
+    """Change an LwM2M device's pre-shared keys, its auth code and its DTLS identity; None stays.
 
     An identity is unique in the whole platform, and what stands before its first `;` is no other device's IMEI.
+    `also` is what else its owner changed with them: neither is done without the other.
     """
 
     product_id: ProductId
     device_id: DeviceId
     sealed_psk: bytes | None = None
     sealed_bootstrap_psk: bytes | None = None
+    sealed_auth_code: bytes | None = None
     psk_identity: str | None = None
+    also: UpdateDevice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,10 +297,16 @@ class StartSession(Fact[int | None]):
     """A REGISTER: put this session in place of whatever the device had, and drop its observations.
 
     Gives the new epoch (the old one plus one); None when the device is gone. Also sets the device's activated_at if it
-    is unset, clears is_setup_done, and tells the outbox if the device was offline before.
+    is unset, clears is_setup_done, and tells the outbox if the device was offline before. What is known of the device's
+    objects follows its list (domain.resource.listed_objects).
     """
 
     session: Session
+
+    @property
+    def units(self) -> int:
+        """By its objects."""
+        return units_of_rows(len(self.session.links))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +326,8 @@ class ChangeSession(Fact[bool]):
     """Write the session's detail: objects, observations, pending setup, lifetime, address; guarded by its epoch."""
 
     session: Session
+    has_new_objects: bool = False
+    """Its list of objects is another one: what is known of the device's objects follows it, as in StartSession."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,14 +372,17 @@ class TouchSession(Fact[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepResources(Fact[None]):
-    """Keep what a Discover (or an object list) said of a device's objects; survives going offline."""
+    """Keep what a Discover said of a device's objects; survives going offline."""
 
     priority: ClassVar[Priority] = Priority.BEHIND
     device_id: DeviceId
     objects: tuple[DiscoveredObject, ...]
     """Each replaces what is known of that object."""
-    forget_others: bool = False
-    """Drop objects that are not named."""
+
+    @property
+    def units(self) -> int:
+        """By its objects."""
+        return units_of_rows(len(self.objects))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ StartId = NewType("StartId", int)
 """One run of one server process, 1 .. 2**63-1, so that a restart is told from the run before it."""
 
 DEVICE_ID_MAX: Final = 2**32 - 1
+ID_MAX: Final = 2**63 - 1  # of everything else that is numbered: what a store's integers hold
 
 _COMMAND_ID_BYTES: Final = 16
 _HYPHENS: Final = (8, 13, 18, 23)

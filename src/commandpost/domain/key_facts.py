@@ -30,12 +30,12 @@ class AddDeviceKey(Fact[NotAdded | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDeviceKey(Fact[bool]):
-    """Give a key another title and other permissions; False when the product has no such key."""
+    """Give a key another title, other permissions, or both; None stays. False when the product has no such key."""
 
     product_id: ProductId
     index: bytes
-    title: str
-    permissions: tuple[KeyPermission, ...]
+    title: str | None = None
+    permissions: tuple[KeyPermission, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

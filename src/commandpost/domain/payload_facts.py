@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from commandpost.domain.command import Command
 from commandpost.domain.connection import Connection
-from commandpost.domain.facts import Fact, LateAnswer, Priority
+from commandpost.domain.fact import Fact, Priority, units_of_rows
+from commandpost.domain.facts import LateAnswer
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, StartId
 from commandpost.domain.instant import Instant
 
@@ -44,6 +45,11 @@ class EndStaleConnections(Fact[int]):
     at: Instant
     limit: int
 
+    @property
+    def units(self) -> int:
+        """A full slice's."""
+        return units_of_rows(self.limit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndFormerAttempts(Fact[int]):
@@ -56,6 +62,11 @@ class EndFormerAttempts(Fact[int]):
     device_id: DeviceId
     at: Instant
     limit: int
+
+    @property
+    def units(self) -> int:
+        """A full slice's."""
+        return units_of_rows(self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

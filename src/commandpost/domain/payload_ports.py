@@ -68,6 +68,10 @@ class PayloadChannel(Protocol):
         """
         ...
 
+    def settle(self, attempt_id: AttemptId) -> None:
+        """The device has replied to a payload before the transport has confirmed it: others may go in its place."""
+        ...
+
     def take_over(self) -> None:
         """The device has logged in elsewhere: tell it as the protocol does, and close."""
         ...

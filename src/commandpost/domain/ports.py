@@ -4,7 +4,7 @@ Everything is called on one event loop. Callbacks are called on it too, never fr
 unless a docstring says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType, Protocol, TypeVar
 
@@ -197,6 +197,10 @@ class StoreReader(Protocol):
         """Give the device with this DTLS identity of its own, of any product."""
         ...
 
+    async def find_device_by_auth_info(self, product_id: ProductId, auth_info: str) -> Device | None:
+        """Give the device of a product that has no IMEI and this auth_info, written as it is stored."""
+        ...
+
     async def list_devices(
         self, product_id: ProductId, which: DeviceFilter, page: Page
     ) -> tuple[int, tuple[Device, ...]]:
@@ -219,6 +223,10 @@ class StoreReader(Protocol):
         """Give the online session with this location."""
         ...
 
+    async def find_session_by_remote(self, remote: Remote) -> Session | None:
+        """Give the online session with this address; of several, which a crash may leave, the one heard last."""
+        ...
+
     async def overdue_sessions(self, now: Instant, limit: int) -> tuple[Session, ...]:
         """Online sessions whose stored deadline is at or before `now`, longest overdue first."""
         ...
@@ -229,6 +237,10 @@ class StoreReader(Protocol):
 
     async def find_command(self, command_id: CommandId) -> CommandRecord | None:
         """Give a command of any device with its attempts."""
+        ...
+
+    async def find_commands(self, command_ids: Sequence[CommandId]) -> Mapping[CommandId, CommandRecord]:
+        """Give those of these commands that there are, of any device, each with its attempts."""
         ...
 
     async def list_history(self, which: HistoryFilter, page: Page) -> tuple[int, tuple[Command, ...]]:

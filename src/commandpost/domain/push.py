@@ -6,7 +6,7 @@ where events come from (stores, in the transaction that makes them true). Source
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from commandpost.domain.errors import DomainError, Invalid
 from commandpost.domain.events import EventKind
 from commandpost.domain.ids import CommandId, DeviceId, ProductId
-from commandpost.domain.instant import DAY_MS, Instant
+from commandpost.domain.instant import DAY_MS, SECOND_MS, Instant
 
 TIMEOUT_S: Final = 5.0  # northbound reference 8.1, 8.6: the receiver's whole time
 BACK_OFF_FIRST_S: Final = 1.0  # northbound reference 8.6 [choice]
@@ -107,6 +107,8 @@ class QueueTrouble:
     head_failures: int
     """Of those, the ones of the event that is first now."""
     failing_since: Instant
+    due_at: Instant
+    """When its rest is over."""
     given_up: int = 0
     """Events that went into the list of failures meanwhile."""
 
@@ -140,19 +142,39 @@ class Feedback:
     is_accepted: bool
 
 
-def after_failure(before: QueueTrouble | None, *, device_id: DeviceId, head_seq: int, now: Instant) -> QueueTrouble:
-    """Count one failed request of a queue."""
-    if before is None:
-        return QueueTrouble(device_id=device_id, failures=1, head_seq=head_seq, head_failures=1, failing_since=now)
-    is_same_head = before.head_seq == head_seq
+def after_failure(
+    before: QueueTrouble | None, *, device_id: DeviceId, head_seq: int, now: Instant, unit: float
+) -> QueueTrouble:
+    """Count one failed request of a queue; it rests now.
+
+    Args:
+        unit: chance, from 0 up to 1, in the length of its rest.
+    """
+    failures = 1 if before is None else before.failures + 1
+    is_same_head = before is not None and before.head_seq == head_seq
     return QueueTrouble(
         device_id=device_id,
-        failures=before.failures + 1,
+        failures=failures,
         head_seq=head_seq,
-        head_failures=before.head_failures + 1 if is_same_head else 1,
-        failing_since=before.failing_since,
-        given_up=before.given_up,
+        head_failures=before.head_failures + 1 if before is not None and is_same_head else 1,
+        failing_since=now if before is None else before.failing_since,
+        due_at=Instant(now + round(back_off_s(failures, unit=unit) * SECOND_MS)),
+        given_up=0 if before is None else before.given_up,
     )
+
+
+def after_giving_up(trouble: QueueTrouble, count: int, *, now: Instant) -> QueueTrouble:
+    """Count events of a queue that have just gone into the list of failures.
+
+    The first time the next event is due at once: the fault may have been that of the one given up.
+    """
+    due_at = trouble.due_at if trouble.given_up else now
+    return replace(trouble, given_up=trouble.given_up + count, due_at=due_at)
+
+
+def rest_s(due_at: Instant, *, now: Instant) -> float:
+    """Give how long a queue still rests; whatever the clock did meanwhile, no longer than the longest back-off."""
+    return min(max(0, due_at - now) / SECOND_MS, BACK_OFF_MAX_S)
 
 
 def back_off_s(failures: int, *, unit: float) -> float:

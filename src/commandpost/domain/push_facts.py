@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from commandpost.domain.facts import Fact, Priority
-from commandpost.domain.ids import ProductId
+from commandpost.domain.fact import Fact, Priority, Sweep, units_of_rows
+from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.push import GiveUpRule, QueueTrouble, Subscription
-from commandpost.domain.trigger import Trigger
+from commandpost.domain.trigger import Trigger, TriggerChange
 
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 
@@ -50,15 +50,22 @@ class RemoveSubscription(Fact[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleEvents(Fact[None]):
-    """The receiver has accepted these events: they leave the outbox, and their queues are well again.
-
-    Each command among them gets a feedback `accepted`.
-    """
+    """The receiver has accepted these events: they leave the outbox, and their queues are well again."""
 
     priority: ClassVar[Priority] = Priority.BEHIND
     subscription_id: int
     seqs: tuple[int, ...]
+    """Of those that tell of no command."""
+    command_seqs: tuple[int, ...]
+    """Of those that tell of a command's end: each of these commands gets a feedback `accepted`."""
+    device_ids: tuple[DeviceId, ...]
+    """Whose events they are."""
     at: Instant
+
+    @property
+    def units(self) -> int:
+        """By its events."""
+        return units_of_rows(len(self.seqs) + len(self.command_seqs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +76,6 @@ class FailedQueue:
     given_up: int
     """Events that have just gone into the list of failures: its head at least, or none."""
 
-    @property
-    def is_next_due(self) -> bool:
-        """Whether the next event is tried without a rest: the fault may have been that of the one given up."""
-        return self.given_up > 0 and self.trouble.given_up == self.given_up
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPushFailure(Fact[tuple[FailedQueue, ...]]):
@@ -81,8 +83,8 @@ class RecordPushFailure(Fact[tuple[FailedQueue, ...]]):
 
     The first event of each device among them is that queue's head. When `rule` gives it up it goes into the list of
     failures. When the queue gave up another one since its last success, its receiver is taken for dead rather than the
-    event for bad: all that has waited the full time goes with it, up to `give_up_max`. Each command among the events
-    gets a feedback `failed`. Events that are gone meanwhile are passed over.
+    event for bad: all that has waited the full time goes with it, up to `give_up_max` events of all queues together.
+    Each command among the events gets a feedback `failed`. Events that are gone meanwhile are passed over.
     """
 
     priority: ClassVar[Priority] = Priority.BEHIND
@@ -92,6 +94,13 @@ class RecordPushFailure(Fact[tuple[FailedQueue, ...]]):
     reason: str
     rule: GiveUpRule
     give_up_max: int
+    unit: float = 0.0
+    """Chance, from 0 up to 1, in how long the queues rest; it is spread over them, so that they part."""
+
+    @property
+    def units(self) -> int:
+        """By its events and those that may be given up with them."""
+        return units_of_rows(len(self.seqs) + self.give_up_max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +111,17 @@ class DropEvents(Fact[None]):
     subscription_id: int
     seqs: tuple[int, ...]
 
+    @property
+    def units(self) -> int:
+        """By its events."""
+        return units_of_rows(len(self.seqs))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFailures(Fact[int]):
     """Move up to `limit` failures back into the outbox, oldest first, behind what waits there; gives how many."""
 
+    priority: ClassVar[Priority] = Priority.BEHIND
     product_id: ProductId
     subscription_id: int
     last_id: int
@@ -115,14 +130,20 @@ class ReplayFailures(Fact[int]):
     limit: int
     only_id: int | None = None
 
+    @property
+    def units(self) -> int:
+        """A full slice's."""
+        return units_of_rows(self.limit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrunePushes(Fact[int]):
-    """Remove up to `limit` failures older than an instant, and rows of subscriptions that are gone; gives how many."""
+class PrunePushes(Sweep):
+    """Remove up to `limit` failures older than an instant, or rows of what is gone: subscriptions, devices, triggers.
 
-    priority: ClassVar[Priority] = Priority.BEHIND
+    Counts the rows.
+    """
+
     given_up_before: Instant
-    limit: int
 
 
 # --- triggers --------------------------------------------------------------------------------------------------------
@@ -149,12 +170,14 @@ class AddTrigger(Fact[Trigger | NotTriggered]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateTrigger(Fact[Trigger | NotTriggered | None]):
-    """Put the trigger as given in place of the one with its id and product; None when there is none.
+    """Change a trigger of a product; gives it as it is then, or None when the product has none with this id.
 
     What it remembers is forgotten when its condition or its stream is another. Alarms that wait go to the new url.
     """
 
-    trigger: Trigger
+    product_id: ProductId
+    trigger_id: int
+    change: TriggerChange
     of_stream_max: int
 
 
@@ -167,9 +190,7 @@ class RemoveTrigger(Fact[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellSilences(Fact[int]):
-    """Give the alarms of up to `limit` silences that are long enough by `now`; gives how many."""
+class TellSilences(Sweep):
+    """Give the alarms of up to `limit` silences that are long enough by `now`; counts them."""
 
-    priority: ClassVar[Priority] = Priority.BEHIND
     now: Instant
-    limit: int

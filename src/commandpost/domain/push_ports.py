@@ -19,19 +19,24 @@ from commandpost.domain.trigger import Condition, Trigger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldEvent:
-    """That something was told, and to whom: what a sender needs to look at the right queue."""
+    """That something was told, to whom, and how its queue stands: what a sender needs to line that up."""
 
     seq: int
     subscription_id: int
     device_id: DeviceId
+    failures: int
+    """Of the queue, in a row."""
+    due_at: Instant
+    """When the queue's rest is over; 0 without failures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingQueue:
-    """A queue that has events, and how often it failed in a row."""
+    """A queue that has events, how often it failed in a row, and when its rest is over (0 without failures)."""
 
     device_id: DeviceId
     failures: int
+    due_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,15 @@ class WaitingEvent:
     event: OutboxEvent
     imei: str | None
     protocol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPage:
+    """The first events of a queue."""
+
+    events: tuple[WaitingEvent, ...]
+    left_since: Instant | None
+    """When the first one was told that is not in the page; None: these are all there are."""
 
 
 class PushReader(Protocol):
@@ -68,7 +82,7 @@ class PushReader(Protocol):
 
     async def waiting_events(
         self, subscription_id: int, device_id: DeviceId, *, limit: int, bytes_max: int
-    ) -> tuple[WaitingEvent, ...]:
+    ) -> WaitingPage:
         """The first events of a queue, in order: at most so many, and of so many bytes of values; but one at least."""
         ...
 

@@ -4,7 +4,7 @@ Here: paths, typed values, and trees of them. Not here: their bytes (protocols/l
 Source: OMA LwM2M 1.1 core, sections 6 and 7; appendix C for the data types.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -13,6 +13,8 @@ ID_MAX: Final = 65535  # object, instance and resource ids are 16 bit (OMA LwM2M
 INTEGER_MIN: Final = -(2**63)
 INTEGER_MAX: Final = 2**63 - 1
 UNSIGNED_MAX: Final = 2**64 - 1
+UNLISTED_OBJECTS: Final = (0, 21)
+"""Security and OSCORE: a device that lists them is mistaken, and is not asked about them."""
 
 
 class ValueType(Enum):
@@ -166,6 +168,30 @@ class ObjectLinkEntry:
     object_id: int
     instance_id: int | None = None
     version: str | None = None
+
+
+def listed_objects(links: Iterable[ObjectLinkEntry], known: Iterable[DiscoveredObject]) -> tuple[DiscoveredObject, ...]:
+    """Give a device's objects as its list has them, with the resources that are known of those instances."""
+    resources = {
+        (thing.object_id, instance.id): instance.resource_ids for thing in known for instance in thing.instances
+    }
+    instances: dict[int, set[int]] = {}
+    for link in links:
+        if link.object_id in UNLISTED_OBJECTS:
+            continue
+        found = instances.setdefault(link.object_id, set())
+        if link.instance_id is not None:
+            found.add(link.instance_id)
+    return tuple(
+        DiscoveredObject(
+            object_id=object_id,
+            instances=tuple(
+                DiscoveredInstance(id=number, resource_ids=resources.get((object_id, number), ()))
+                for number in sorted(instances[object_id])
+            ),
+        )
+        for object_id in sorted(instances)
+    )
 
 
 def _check_id(name: str, value: int) -> None:

@@ -6,7 +6,7 @@ A message is acknowledged to its sender after it is on disk for every receiver w
 from dataclasses import dataclass
 from typing import ClassVar
 
-from commandpost.domain.facts import Fact, Priority
+from commandpost.domain.fact import Fact, Priority, Sweep, units_of_rows
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.topic import TopicMessage, TopicSession, TopicSubscription
@@ -37,8 +37,8 @@ class KeepSubscriptions(Fact[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropSubscriptions(Fact[None]):
-    """Take subscriptions out of a session."""
+class DropSubscriptions(Fact[bool]):
+    """Take subscriptions out of a session; False when there is no session."""
 
     device_id: DeviceId
     topic_filters: tuple[str, ...]
@@ -69,6 +69,11 @@ class KeepTopicMessage(Fact[tuple[int | None, ...]]):
     receivers: tuple[TopicReceiver, ...]
     at: Instant
 
+    @property
+    def units(self) -> int:
+        """By its receivers."""
+        return units_of_rows(len(self.receivers))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropTopicMessages(Fact[None]):
@@ -80,9 +85,7 @@ class DropTopicMessages(Fact[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneTopics(Fact[int]):
+class PruneTopics(Sweep):
     """Remove up to `limit` of each: sessions that have expired, and messages, queued or retained, that have."""
 
-    priority: ClassVar[Priority] = Priority.BEHIND
     now: Instant
-    limit: int

@@ -18,9 +18,9 @@ The documents name the types and hardly say when one fires. What holds here:
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from commandpost.domain.datapoint import JsonValue, format_value
 from commandpost.domain.errors import Invalid
@@ -54,6 +54,7 @@ class TriggerKind(Enum):
 
 _RANGES: Final = (TriggerKind.INOUT, TriggerKind.IN, TriggerKind.OUT)
 _SILENCES: Final = (TriggerKind.FROZEN, TriggerKind.LIVE)
+_REMEMBERING: Final = (*_RANGES, *_SILENCES, TriggerKind.CHANGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,17 @@ class Condition:
 
     kind: TriggerKind
     threshold: str | None
+    limit: Any = field(init=False, repr=False, compare=False)  # Any: JSON; of what shape, `parse_condition` has checked
+    """The threshold, read once for all points it is held against."""
+
+    def __post_init__(self) -> None:
+        """Read the threshold."""
+        object.__setattr__(self, "limit", json.loads(self.threshold or "null"))
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it looks at what came before."""
+        return self.kind in _REMEMBERING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +91,35 @@ class Trigger:
     url: str
     condition: Condition
     created_at: Instant
+    _devices: frozenset[DeviceId] = field(init=False, repr=False, compare=False)
+    _streams: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put what it names where each is found at once: a thousand may be looked through for each point."""
+        object.__setattr__(self, "_devices", frozenset(self.device_ids or ()))
+        object.__setattr__(self, "_streams", frozenset(self.stream_uuids or ()))
 
     def concerns(self, device_id: DeviceId, stream_uuid: str) -> bool:
-        """Tell whether a stream of that name is one it looks at."""
-        if self.device_ids is not None and device_id not in self.device_ids:
+        """Tell whether a stream of that name is one it looks at.
+
+        Args:
+            stream_uuid: counts for nothing where it names no streams.
+        """
+        if self.device_ids is not None and device_id not in self._devices:
             return False
-        return self.stream_uuids is None or stream_uuid in self.stream_uuids
+        return self.stream_uuids is None or stream_uuid in self._streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerChange:
+    """What is to be different of a trigger; None stays. An empty tuple of devices or streams means all."""
+
+    title: str | None = None
+    stream_id: str | None = None
+    device_ids: tuple[DeviceId, ...] | None = None
+    stream_uuids: tuple[str, ...] | None = None
+    url: str | None = None
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +133,7 @@ class TriggerMemory:
     at: Instant | None = None
     """FROZEN: that point's time."""
     heard_at: Instant
-    """When the last point came."""
+    """When the last point came; of ranges and CHANGE, the last that changed what is remembered."""
     due_at: Instant | None = None
     """FROZEN: when silence becomes an alarm; None after it has."""
 
@@ -125,8 +160,9 @@ def judge(condition: Condition, before: TriggerMemory | None, *, value: str, at:
     if kind in _RANGES:
         return _judge_range(condition, before, value=value, now=now)
     if kind is TriggerKind.CHANGE:
-        is_alarm = before is not None and before.value != value
-        return Verdict(is_alarm=is_alarm, memory=TriggerMemory(value=value, heard_at=now))
+        if before is not None and before.value == value:
+            return Verdict(is_alarm=False, memory=before)
+        return Verdict(is_alarm=before is not None, memory=TriggerMemory(value=value, heard_at=now))
     if kind is TriggerKind.FROZEN:
         due_at = Instant(now + _silence_ms(condition))
         return Verdict(is_alarm=False, memory=TriggerMemory(value=value, at=at, heard_at=now, due_at=due_at))
@@ -189,15 +225,14 @@ def _check_range(threshold: JsonValue) -> str:
     allowed = 'an object {"lolmt": number, "uplmt": number}'
     if not isinstance(threshold, dict):
         raise Invalid("threshold", _shown(threshold), allowed)
-    limits: dict[str, JsonValue] = {}
+    limits: dict[str, int | float] = {}
     for name in ("lolmt", "uplmt"):
         limit = threshold.get(name)
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise Invalid(f"threshold.{name}", _shown(limit), "a number")
         limits[name] = limit
-    written = _bounded(limits)
-    lower, upper = _limits(written)
-    if lower > upper:
+    written = _bounded({**limits})
+    if limits["lolmt"] > limits["uplmt"]:
         raise Invalid("threshold.lolmt", limits["lolmt"], "a number not above uplmt")
     return written
 
@@ -226,11 +261,11 @@ def _shown(value: JsonValue) -> str:
 def _judge_range(condition: Condition, before: TriggerMemory | None, *, value: str, now: Instant) -> Verdict:
     number = _number(value)
     was_inside = before is not None and bool(before.is_inside)
-    if number is None:
-        # No number is neither within nor without: what was known of the last one stays.
-        return Verdict(is_alarm=False, memory=TriggerMemory(is_inside=was_inside, heard_at=now))
-    lower, upper = _limits(condition.threshold or "")
-    is_inside = lower <= number <= upper
+    limits = condition.limit
+    # No number is neither within nor without: what was known of the last one stays.
+    is_inside = was_inside if number is None else limits["lolmt"] <= number <= limits["uplmt"]
+    if before is not None and is_inside == was_inside:
+        return Verdict(is_alarm=False, memory=before)
     has_entered, has_left = is_inside and not was_inside, was_inside and not is_inside
     is_alarm = {
         TriggerKind.IN: has_entered,
@@ -241,7 +276,7 @@ def _judge_range(condition: Condition, before: TriggerMemory | None, *, value: s
 
 
 def _compares(condition: Condition, value: str) -> bool:
-    threshold = json.loads(condition.threshold or "null")
+    threshold = condition.limit
     number = _number(value)
     if condition.kind is TriggerKind.EQUAL and isinstance(threshold, str):
         return value[:1] == '"' and bool(json.loads(value) == threshold)
@@ -260,19 +295,13 @@ def _compares(condition: Condition, value: str) -> bool:
             return bool(number == threshold)
 
 
-def _limits(threshold: str) -> tuple[int | float, int | float]:
-    limits = json.loads(threshold)
-    return limits["lolmt"], limits["uplmt"]
-
-
 def _silence_ms(condition: Condition) -> int:
-    return int(json.loads(condition.threshold or "0") * SECOND_MS)
+    return int((condition.limit or 0) * SECOND_MS)
 
 
 def _number(value: str) -> int | float | None:
     """Give the number a JSON text is, None when it is something else."""
     if value[:1] not in "-0123456789":
         return None
-    number = json.loads(value)
-    assert isinstance(number, int | float)
-    return number
+    # What a JSON number may be is what Python may read; and this is done for each trigger of a stream.
+    return int(value) if value.lstrip("-").isdigit() else float(value)

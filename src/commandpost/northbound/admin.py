@@ -5,7 +5,6 @@ socket's file mode), and the applications' API (onenet/). Transport-free: parame
 """
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from commandpost.domain.command import CommandState, DeliveryPolicy
-from commandpost.domain.device import PROTOCOL_LWM2M, DeviceFilter, DeviceSecurity, ImeiRule, Product
+from commandpost.domain.device import PROTOCOL_LWM2M, DeviceFilter, DeviceSecurity, ImeiRule, Product, ProductChange
 from commandpost.domain.errors import CommandpostError, Invalid, NotFound, NotWaiting
-from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId, parse_command_id
+from commandpost.domain.ids import DEVICE_ID_MAX, ID_MAX, DeviceId, ProductId, parse_command_id
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock, CommandRecord, Page
 from commandpost.northbound.admin_audit import ListAudit, entry_to_json, operators_entry
@@ -48,18 +47,14 @@ from commandpost.northbound.admin_records import (
     record_to_json,
     resources_to_json,
 )
+from commandpost.northbound.parameter import parse_id
 from commandpost.services.audit import AuditLog
 from commandpost.services.commands import Commands
 from commandpost.services.devices import Devices, DeviceView, NewDevice
-from commandpost.services.products import (
-    ProductChange,
-    Products,
-    ProductSettings,
-    is_weak_master_key,
-)
+from commandpost.services.product_keys import is_weak_master_key
+from commandpost.services.products import Products, ProductSettings
 from commandpost.services.push.subscriptions import Subscriptions
 
-NUMBER_MAX: Final = 2**63 - 1  # what the store's integers hold
 PRODUCTS_TOLD_MAX: Final = 10  # in one line of a refusal
 WEAK_KEYS_LOOKED_FOR_MAX: Final = 1_000  # products; `doctor` waits for this
 
@@ -122,17 +117,38 @@ class AdminApi:
             wanted = msgspec.convert(dict(parameters), found.takes)
         except msgspec.ValidationError as error:
             raise AdminError("invalid", f"{name}: {error}") from error
+        product_id = await self._concerned(wanted) if found.is_kept else None
         result = "internal"
         try:
             answer = await found.perform(self, wanted)
             result = "ok"
+            if isinstance(wanted, CreateProduct) and isinstance(answer, Mapping):
+                product_id = ProductId(int(answer["id"]))
         except CommandpostError as error:
             result = error.code
             raise AdminError(error.code, str(error)) from error
+        except AdminError as error:
+            result = error.code
+            raise
         finally:
             if found.is_kept and self._audit is not None and self._clock is not None:
-                self._audit.record(operators_entry(name, parameters, result, self._clock.wall_ms()))
+                self._audit.record(operators_entry(name, parameters, result, self._clock.wall_ms(), product_id))
         return answer
+
+    async def _concerned(self, wanted: msgspec.Struct) -> ProductId | None:
+        """Give the product that a call is about without naming it, so that the audit files the call there.
+
+        Asked before, because afterwards what tells it may be gone. None: nobody can say; the call itself says why.
+        """
+        try:
+            if isinstance(wanted, OneCommand):
+                product, _ = await self._find_command(wanted)
+                return product.id
+            if not isinstance(wanted, CreateProduct) and getattr(wanted, "product_id", "named") is None:
+                return (await self._find_product(None)).id
+        except (CommandpostError, AdminError):
+            pass
+        return None
 
     async def server_status(self, _: Nothing) -> object:
         return {**self._status(), "weak_master_keys": await self._weak_master_keys()}
@@ -140,7 +156,7 @@ class AdminApi:
     async def _weak_master_keys(self) -> list[str]:
         """Give the products whose MasterKey can be found by trying; `doctor` says so."""
         products = await self._products.list()
-        keys = [await self._products.keys(product.id) for product in products[:WEAK_KEYS_LOOKED_FOR_MAX]]
+        keys = [await self._products.keyring.show(product.id) for product in products[:WEAK_KEYS_LOOKED_FOR_MAX]]
         return [str(each.product_id) for each in keys if is_weak_master_key(each.master_key)]
 
     async def list_audit(self, wanted: ListAudit) -> object:
@@ -191,12 +207,12 @@ class AdminApi:
 
     async def show_keys(self, wanted: OfProduct) -> object:
         product = await self._product(wanted)
-        return keys_to_json(await self._products.keys(product.id))
+        return keys_to_json(await self._products.keyring.show(product.id))
 
     async def rotate_key(self, wanted: RotateKey) -> object:
         product = await self._product(wanted)
-        await self._products.rotate_key(product.id, wanted.kind, overlap_s=wanted.overlap_s)
-        return keys_to_json(await self._products.keys(product.id))
+        await self._products.keyring.rotate(product.id, wanted.kind, overlap_s=wanted.overlap_s)
+        return keys_to_json(await self._products.keyring.show(product.id))
 
     async def _product(self, wanted: OfProduct) -> Product:
         return await self._find_product(wanted.product_id)
@@ -327,9 +343,10 @@ class AdminApi:
 
 def _parse_number(field: str, digits: str) -> int:
     """Read an id or a place in an order, as our answers write them."""
-    if not re.fullmatch(r"[0-9]{1,19}", digits) or not 1 <= int(digits) <= NUMBER_MAX:
-        raise Invalid(field, digits, f"decimal digits from 1 to {NUMBER_MAX}")
-    return int(digits)
+    number = parse_id(digits)
+    if number is None:
+        raise Invalid(field, digits, f"decimal digits from 1 to {ID_MAX}")
+    return number
 
 
 CALLS: Final[Mapping[str, _Call]] = {

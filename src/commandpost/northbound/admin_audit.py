@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +27,8 @@ _TOLD: Final = (
     *("bootstrap_uri", "bootstrap_secure_uri"),
 )
 """The parameters that say what a call is about; a key or a token is none of them."""
+_URLS: Final = frozenset({"url", "bootstrap_uri", "bootstrap_secure_uri"})
+"""Those of which the rest may hold a secret: a user's password, or a token in path or query."""
 
 
 class ListAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,17 +56,36 @@ def entry_to_json(stored: StoredAuditEntry) -> dict[str, object]:
     }
 
 
-def operators_entry(name: str, parameters: Mapping[str, object], result: str, at: Instant) -> AuditEntry:
-    """Give what is kept of a call through the data directory's own door."""
+def operators_entry(
+    name: str, parameters: Mapping[str, object], result: str, at: Instant, product_id: ProductId | None = None
+) -> AuditEntry:
+    """Give what is kept of a call through the data directory's own door.
+
+    Args:
+        product_id: the product it is about, as far as the call does not name it itself.
+    """
     product = parameters.get("product_id")
     is_number = isinstance(product, str) and len(product) <= 18 and product.isascii() and product.isdigit()
-    named = ", ".join(f"{each} {parameters[each]}" for each in _TOLD if parameters.get(each) is not None)
+    named = ", ".join(f"{each} {_shown(each, parameters[each])}" for each in _TOLD if parameters.get(each) is not None)
     return AuditEntry(
         at=at,
-        product_id=ProductId(int(str(product))) if is_number else None,
+        product_id=ProductId(int(str(product))) if is_number else product_id,
         actor=Actor.OPERATOR,
         action=cut(name, ACTION_CHARACTERS_MAX),
         target=cut(named, TARGET_CHARACTERS_MAX),
         remote="",
         result=cut(result, RESULT_CHARACTERS_MAX),
     )
+
+
+def _shown(name: str, value: object) -> object:
+    """Give a value as it is told; of a url, where it leads."""
+    if name not in _URLS:
+        return value
+    try:
+        parts = urlsplit(str(value))
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "(no url)"
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}" if host else "(no url)"

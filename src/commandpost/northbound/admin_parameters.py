@@ -9,7 +9,7 @@ import msgspec
 
 from commandpost.domain.command import DeliveryPolicy
 from commandpost.domain.device import DeviceSecurity, ImeiRule, KeyKind
-from commandpost.services.products import OVERLAP_S_MAX
+from commandpost.services.product_keys import OVERLAP_S_MAX
 
 LIST_MAX: Final = 100  # rows of one answer; a line of the socket stays far below its bound
 

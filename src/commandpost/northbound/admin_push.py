@@ -11,11 +11,11 @@ import msgspec
 from commandpost.domain.device import Product
 from commandpost.domain.errors import Invalid, NotFound
 from commandpost.domain.push import Batch, check_kinds
+from commandpost.northbound.parameter import parse_id
 from commandpost.northbound.push_records import failure_to_json, subscription_to_json
 from commandpost.services.push.subscriptions import NewSubscription, Subscriptions
 
 FAILURES_MAX: Final = 100  # of one answer, as of every list of the admin door
-ID_MAX: Final = 2**63 - 1
 ID_CHARACTERS_MAX: Final = 64  # three times the longest id: a refusal repeats what was asked for
 
 FindProduct = Callable[[str | None], Awaitable[Product]]
@@ -132,8 +132,7 @@ def _batch(wanted: AddPush) -> Batch | None:
 
 
 def _existing(kind: str, text: str) -> int:
-    # What is no number names nothing, as an id that nobody has.
-    number = _number(text)
+    number = parse_id(text)
     if number is None:
         raise NotFound(kind, text)
     return number
@@ -142,14 +141,7 @@ def _existing(kind: str, text: str) -> int:
 def _before(text: str | None) -> int | None:
     if text is None:
         return None
-    number = _number(text)
+    number = parse_id(text)
     if number is None:
         raise Invalid("before", text, "the id of a failure")
     return number
-
-
-def _number(text: str) -> int | None:
-    if not (text.isascii() and text.isdigit()):
-        return None
-    # More than an id can have names nothing; the store's integers would overflow.
-    return min(int(text), ID_MAX)

@@ -25,7 +25,7 @@ from commandpost.domain.operation import (
 from commandpost.domain.ports import CommandRecord
 from commandpost.domain.resource import DiscoveredObject
 from commandpost.services.devices import DeviceView
-from commandpost.services.products import ProductKeys
+from commandpost.services.product_keys import ProductKeys
 
 JsonObject = dict[str, object]
 

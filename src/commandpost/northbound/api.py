@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 from commandpost.domain.ports import Clock, EventSink
 from commandpost.domain.topic_ports import TopicMessenger
-from commandpost.northbound.messages import ApiRequest, ApiResponse, BodyFault
+from commandpost.northbound.admission import Admission
+from commandpost.northbound.messages import ApiRequest, ApiResponse, BodyFault, Headers
 from commandpost.northbound.onenet.beijing_time import TextTimes
 from commandpost.northbound.onenet.call import Platform, PushServices
 from commandpost.northbound.onenet.dialect import Dialect
@@ -83,6 +84,7 @@ class Api:
             failed_logins: None: a wrong credential is answered at once, however often.
         """
         rates = rates or RateLimits(clock=clock)
+        self._admission = Admission(authenticator=authenticator, rates=rates, clock=clock, events=events)
         self._settings = settings
         self._clock = clock
         self._audit = audit
@@ -90,7 +92,7 @@ class Api:
         self._has_push = push is not None
         self._dialect = Dialect(
             Platform(
-                authenticator=authenticator,
+                admission=self._admission,
                 devices=devices,
                 device_keys=device_keys,
                 self_registration=self_registration,
@@ -101,7 +103,6 @@ class Api:
                 topics=topics,
                 push=push,
                 clock=clock,
-                events=events,
                 settings=settings,
                 times=TextTimes(utc_offset_minutes=settings.utc_offset_minutes, zone_name=settings.zone_name),
                 errnos=ErrnoTable(settings.errno_profile),
@@ -111,14 +112,7 @@ class Api:
         calls = [*call_routes(settings), *(push_routes(settings) if push is not None else ())]
         documented = [self._dialect.route(call_route) for call_route in calls]
         if push is not None:
-            native = SubscriptionRoutes(
-                authenticator=authenticator,
-                subscriptions=push.subscriptions,
-                clock=clock,
-                events=events,
-                rates=rates,
-                settings=settings,
-            )
+            native = SubscriptionRoutes(admission=self._admission, subscriptions=push.subscriptions, settings=settings)
             documented += native.routes()
         self._routes = RouteTable([*documented, *page_routes(documented, _error_table())])
 
@@ -174,7 +168,7 @@ class Api:
         body, body_fault = _NO_BODY, None
         if _has_body(headers):
             try:
-                body, body_fault = await self._read_body(receive, self._size_max(found))
+                body, body_fault = await self._read_body(receive, await self._size_max(found, headers))
             except Disconnected:
                 return
         request = ApiRequest(
@@ -191,10 +185,12 @@ class Api:
         is_over_tls = scope.get("scheme") == "https"
         await _send_response(send, response, is_last=body_fault is not None, is_over_tls=is_over_tls)
 
-    def _size_max(self, found: tuple[Route, PathValues] | None) -> int:
-        """What is read of a body: as much for every route, more where a route takes more."""
+    async def _size_max(self, found: tuple[Route, PathValues] | None, headers: Headers) -> int:
+        """What is held of a body: as much for every route, and more where a route takes more, of whom we know alone."""
         size_max = self._settings.body_bytes_max
-        return size_max if found is None else max(size_max, found[0].body_bytes_max)
+        if found is None or found[0].body_bytes_max <= size_max or not await self._admission.is_known(headers):
+            return size_max  # a stranger is told so by the handler, which asks for a credential before anything else
+        return found[0].body_bytes_max
 
     async def _read_body(self, receive: Receive, size_max: int) -> tuple[bytes, BodyFault | None]:
         """Read a body within its limits of size and time. One that is too large is read on for a while and dropped,

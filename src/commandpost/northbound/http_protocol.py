@@ -19,6 +19,7 @@ BUSY_CONNECTIONS_MAX: Final = 64  # beyond the limit, connections that are only 
 OVERHEAD_FACTOR: Final = 8  # a chunk of one byte takes five more; what goes beyond is padding, or a trailer without end
 LINGER_S: Final = 2.0  # for a sender to stop and read why; what it sends meanwhile is dropped
 LINGER_BYTES_MAX: Final = 4_194_304  # what a sender has under way over a fast line
+IS_SHAKING_HANDS: Final = "is_shaking_hands"  # what a transport tells of TLS, as southbound/tls_stream has it
 
 Scope = MutableMapping[str, Any]  # Any: ASGI's own
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]  # Any: as above
@@ -37,6 +38,10 @@ class HttpLimits:
     """From the first byte of a head to its end: one is a packet or two."""
     silence_s: float = 60.0
     """From the opening of a connection to its first byte."""
+    handshake_s: float = 10.0
+    """From the opening of a connection with TLS to the end of its handshake: three packets each way."""
+    stall_s: float = 30.0
+    """Without taking anything of what it was sent; over a slow line, a single byte in that time is enough."""
     pipelined_max: int = 64
     """Requests written ahead of their answers; no client known writes more than a few."""
 
@@ -96,6 +101,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Whether there was a request: `cycle` is the newest."""
         self._refusal = _MALFORMED
         self._deadline: asyncio.TimerHandle | None = None
+        self._unwritten_bytes = 0
+        """At the last look, of what the caller has not taken."""
+        self._stall: asyncio.TimerHandle | None = None
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -104,14 +112,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) - self._door.busy > self._limits.connections_max:
             self._make_room()
-        if self.transport.is_closing():
+        if transport.is_closing():
             return
         self._door.silent[self] = None
-        self._arm(self._limits.head_s if self._is_busy else self._limits.silence_s)
+        if transport.get_extra_info(IS_SHAKING_HANDS, False):
+            self._deadline = self.loop.call_later(self._limits.handshake_s, self._look_at_handshake)
+        else:
+            self._arm(self._limits.head_s if self._is_busy else self._limits.silence_s)
+
+    def _look_at_handshake(self) -> None:
+        """End what has no handshake by now; else wait for the first byte as long as there is still time for it."""
+        self._deadline = None
+        if self.transport.get_extra_info(IS_SHAKING_HANDS, False):
+            self.transport.abort()
+        else:
+            left_s = self._limits.silence_s - self._limits.handshake_s
+            self._arm(self._limits.head_s if self._is_busy else max(0.0, left_s))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._disarm()
+        self._forget_stall()
+        self._unset_keepalive_if_required()  # uvicorn does it after a clean end alone; the timer would hold all this
         self._door.silent.pop(self, None)
         if self._is_busy:
             self._is_busy = False
@@ -122,6 +144,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         silent = next(iter(self._door.silent), None)
         self._door.refused += 1
         if silent is not None:
+            del self._door.silent[silent]  # at once: the next one in the same turn of the loop needs a place of its own
             self.connections.discard(silent)
             silent.transport.abort()
         elif self._door.busy >= BUSY_CONNECTIONS_MAX:
@@ -131,6 +154,51 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._is_busy = True
             self._door.busy += 1
             self.app = _tell_busy
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """The caller does not take what it is sent."""
+        super().pause_writing()
+        self._watch_stall()
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._forget_stall()
+
+    def on_response_complete(self) -> None:
+        """An answer is written, maybe the last."""
+        super().on_response_complete()
+        self._see_off()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing was asked for long."""
+        super().timeout_keep_alive_handler()
+        self._see_off()
+
+    def _see_off(self) -> None:
+        """Watch a connection that closes: it does so when all is taken, of how little it may be."""
+        if self.transport.is_closing() and self in self.connections:
+            self._watch_stall()
+
+    def _watch_stall(self) -> None:
+        if self._stall is None:
+            self._unwritten_bytes = self.transport.get_write_buffer_size()
+            self._stall = self.loop.call_later(self._limits.stall_s, self._look_for_stall)
+
+    def _look_for_stall(self) -> None:
+        self._stall = None
+        if self.transport.get_write_buffer_size() >= self._unwritten_bytes:
+            self.transport.abort()
+        else:
+            self._watch_stall()
+
+    def _forget_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -167,7 +235,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _watch(self) -> None:
-        """See to it that a connection never waits without a deadline."""
+        """See to it that a caller is never waited for without a deadline; while it is written to, the stall is one."""
         if self._is_in_head:
             if self._deadline is None:
                 self._arm(self._limits.head_s)
@@ -247,6 +315,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._arm(LINGER_S)
         else:
             self.transport.close()
+            self._see_off()
 
     def _too_many(self) -> _Refusal:
         text = f"request entity too large: more than {self._limits.headers_max} headers"

@@ -7,24 +7,24 @@ taken), String.hashCode of the Java language.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
-from json import encoder
 from typing import Final
 
+from commandpost.domain.datapoint import JsonNumber, JsonValue, write_value
+from commandpost.domain.errors import Invalid
+
 SLOTS_MIN: Final = 16  # HashMap's default capacity
-DEPTH_MAX: Final = 128  # values are nested less (domain.datapoint); what is deeper keeps its own order
 KEYS_REMEMBERED_MAX: Final = 12  # of an object whose order is remembered: more have a larger table
 KEY_CHARACTERS_REMEMBERED_MAX: Final = 128  # of all of them together, twice those of the longest message of ours
 ORDERS_REMEMBERED_MAX: Final = 64
-_LITERALS: Final = {None: "null", True: "true", False: "false"}
 _LOAD_NUMERATOR: Final = 3  # HashMap's load factor is 0.75
 _LOAD_DENOMINATOR: Final = 4
 _WORD: Final = 0xFFFFFFFF
 
 
-class RawJson(str):
-    """JSON text that is written as it is."""
+class RawJson(JsonNumber):
+    """JSON text that is written as it is, as numbers are."""
 
     __slots__ = ()
 
@@ -59,9 +59,13 @@ def _order(every: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(every, key=lambda key: _spread(java_hash(key)) & (slots - 1)))
 
 
-def write_json(value: object) -> str:
-    """Write a value compactly, objects in the order of a HashMap, everything that is not ASCII as it is."""
-    return "".join(_write(value, 0))
+def write_json(value: JsonValue) -> str:
+    """Write a value compactly, objects in the order of a HashMap, everything that is not ASCII as it is.
+
+    Raises:
+        Invalid: it is nested deeper than values may be (domain.datapoint).
+    """
+    return write_value(_in_order(value))
 
 
 def reorder_json(text: str) -> str:
@@ -70,7 +74,7 @@ def reorder_json(text: str) -> str:
         return text
     try:
         return write_json(_decode(text))
-    except (ValueError, RecursionError):  # not ours to judge here: it is told as its device wrote it
+    except (ValueError, RecursionError, Invalid):  # not ours to judge here: it is told as its device wrote it
         return text
 
 
@@ -78,34 +82,12 @@ def _spread(value: int) -> int:
     return value ^ value >> 16
 
 
-def _write(value: object, depth: int) -> Iterator[str]:
-    if depth > DEPTH_MAX:
-        raise RecursionError
-    match value:
-        case RawJson():
-            yield str.__str__(value)
-        case str():
-            yield encoder.encode_basestring(value)
-        case Mapping():
-            opening = "{"
-            for key in in_java_order(value):
-                yield f"{opening}{encoder.encode_basestring(key)}:"
-                yield from _write(value[key], depth + 1)
-                opening = ","
-            yield "}" if value else "{}"
-        case list() | tuple():
-            opening = "["
-            for item in value:
-                yield opening
-                yield from _write(item, depth + 1)
-                opening = ","
-            yield "]" if value else "[]"
-        case bool() | None:
-            yield _LITERALS[value]
-        case int():
-            yield repr(value)
-        case _:
-            yield json.dumps(value)
+def _in_order(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in in_java_order(value)}
+    if isinstance(value, list):
+        return [_in_order(item) for item in value]
+    return value
 
 
-_decode: Final = json.JSONDecoder(parse_int=RawJson, parse_float=RawJson, parse_constant=RawJson).decode
+_decode: Final = json.JSONDecoder(parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=JsonNumber).decode

@@ -13,6 +13,14 @@ from commandpost.northbound.trail import CallTrail
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+def find_header(headers: Headers, name: bytes) -> str | None:
+    """Give the first header of a name, which has to be in lower case; what is sent may have any."""
+    for key, value in headers:
+        if key == name or key.lower() == name:
+            return value.decode("latin-1").strip()
+    return None
+
+
 class BodyFault(Enum):
     """Why the body of a request is not whole."""
 
@@ -41,10 +49,7 @@ class ApiRequest:
 
     def find_header(self, name: bytes) -> str | None:
         """Give the first header of this name, which has to be in lower case."""
-        for key, value in self.headers:
-            if key == name or key.lower() == name:
-                return value.decode("latin-1").strip()
-        return None
+        return find_header(self.headers, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

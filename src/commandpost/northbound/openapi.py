@@ -35,12 +35,20 @@ PROBLEM_SCHEMA: Final[Json] = {
 }
 
 _TITLE: Final = "Commandpost"
-_DESCRIPTION: Final = (
-    "Commands for devices that sleep, in the OneNET dialect. Every call is answered with HTTP 200 and an envelope; "
-    "`errno` 0 is success, everything else is said in `errno` and `error`. Only a path that is not served is answered "
-    "with 404. Names of query parameters and body keys match without regard to case, unknown ones are ignored, and a "
-    "body is read as JSON whatever its Content-Type. Times are Beijing time."
+ABOUT: Final = (
+    "Every call of the OneNET dialect is answered with HTTP 200 and an envelope, "
+    '`{"errno":0,"error":"succ","data":…}`: '
+    "what became of it is in `errno` and `error`. Names of query parameters and body keys match without regard to "
+    "case, and unknown ones are ignored. A body is read as JSON, or where the call says so as bytes, whatever its "
+    "Content-Type. Times are Beijing time, unless the server is set to another zone.",
+    "`/v1` is no part of the dialect: there the outcome is the HTTP status, a failure is a problem document "
+    "(RFC 9457), members of a body match exactly, unknown ones are refused, and times are UTC. It is served where "
+    "events are pushed.",
+    "What is no call at all has a status of its own, whatever the path: 404 for one that is not served, 400 for what "
+    "is not HTTP/1.1, 408 and 431 for a head that comes too slowly or is too large, and 503 where there is no room "
+    "for another connection.",
 )
+"""What holds for many calls, in paragraphs; code stands between backticks."""
 _SECURITY: Final = "api-key"
 _TOKEN_SECURITY: Final = "authorization"
 _PATH_DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -68,7 +76,7 @@ def describe_api(routes: Iterable[Route]) -> Json:
         "info": {
             "title": _TITLE,
             "version": __version__,
-            "description": _DESCRIPTION,
+            "description": "\n\n".join(("Commands for devices that sleep.", *ABOUT)),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from commandpost.domain.errors import Invalid
+from commandpost.domain.ids import ID_MAX
 
 ValueT = TypeVar("ValueT")
 ValueT_co = TypeVar("ValueT_co", covariant=True)
@@ -171,6 +172,12 @@ def parse_integer(value: str) -> int | None:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > DIGITS_MAX:
         return None
     return int(value)
+
+
+def parse_id(value: str) -> int | None:
+    """Read an id, or a place in an order, as our answers write them; None when it can be none: it names nothing."""
+    number = parse_integer(value)
+    return number if number is not None and 1 <= number <= ID_MAX and value.isdigit() else None
 
 
 def parse_number(value: str) -> float | None:

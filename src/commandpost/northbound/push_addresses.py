@@ -8,14 +8,22 @@ registries (RFC 6890); RFC 6052 (NAT64), 3056 (6to4), 4380 (Teredo).
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+AddressesT = TypeVar("AddressesT")
 
-RESOLVER_THREADS: Final = 16  # names are asked for once at a time each; a name server that hangs holds one for each
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+SocketAddress = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+"""As `getaddrinfo` gives it; Any: each family's has its own parts."""
+
+RESOLVER_THREADS: Final = 16  # of each kind; a name is asked for once at a time, and holds one while its server hangs
+LOOKUPS_MAX: Final = 32  # of each kind, waiting ones included: more would wait longer than a push does
+PROMPT_S: Final = 1.0  # a name server that is well answers in a tenth of it
+PROMPT_NAMES_MAX: Final = 10_000  # some 150 bytes each; one that is forgotten is asked for as a new one
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _IPV4_MASK: Final = 0xFFFFFFFF
 
@@ -56,13 +64,46 @@ def check_host(host: str) -> None:
         raise AddressRefused(f"{host} is not an address of the open internet")
 
 
+class LookupRefused(OSError):
+    """So many names are being asked for that one more would not be known in time."""
+
+
+class _Lookups:
+    """Threads that ask name servers, and how many lookups they have."""
+
+    def __init__(self, name: str) -> None:
+        self.threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix=name)
+        self._open = 0
+
+    async def run(self, ask: Callable[[], AddressesT]) -> AddressesT:
+        """Ask in a thread.
+
+        Raises:
+            LookupRefused: they have enough to do.
+        """
+        if self._open >= LOOKUPS_MAX:
+            raise LookupRefused("too many names are being asked for")
+        self._open += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.threads, ask)
+        finally:
+            self._open -= 1
+
+
 class CheckedResolver(AbstractResolver):
-    """Resolves names, and gives none of the addresses of a name that has one where pushes may not go."""
+    """Resolves names, and gives none of the addresses of a name that has one where pushes may not go.
+
+    Names that were promptly known the last time have threads of their own: whoever makes up names whose servers hang
+    delays others who do so, and new names, but no receiver that is well.
+    """
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
-        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="push-names")
-        self._asked: dict[tuple[str, int, int], asyncio.Future[list[ResolveResult]]] = {}
+        self._for_prompt = _Lookups("push-names")
+        self._for_others = _Lookups("push-new-names")
+        self._prompt: dict[str, None] = {}
+        """Names that were promptly known; the one that was asked for longest ago is forgotten first."""
+        self._asked: dict[tuple[str, int], asyncio.Future[Sequence[SocketAddress]]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -71,28 +112,17 @@ class CheckedResolver(AbstractResolver):
 
         Raises:
             AddressRefused: one of them is not allowed.
+            LookupRefused: too many others are being asked for.
             OSError: the name is not known.
         """
-        place = host, port, int(family)
-        asked = self._asked.get(place)
+        name = host, int(family)
+        asked = self._asked.get(name)
         if asked is None:
-            asked = asyncio.ensure_future(self._resolve(host, port, family))
-            self._asked[place] = asked
-            asked.add_done_callback(lambda done: self._forget(place, done))
+            asked = asyncio.ensure_future(self._look_up(host, family))
+            self._asked[name] = asked
+            asked.add_done_callback(lambda done: self._forget(name, done))
         # Shielded: whoever gives up does not take the answer from the others.
-        return await asyncio.shield(asked)
-
-    async def close(self) -> None:
-        """Let go of the threads; one that hangs in a name server ends by itself."""
-        for asked in list(self._asked.values()):
-            asked.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _resolve(self, host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        )
+        found = await asyncio.shield(asked)
         if not self._allow_private:
             for _, _, _, _, address in found:
                 check_host(str(address[0]))
@@ -108,8 +138,36 @@ class CheckedResolver(AbstractResolver):
             for each_family, _, proto, _, address in found
         ]
 
-    def _forget(self, place: tuple[str, int, int], done: "asyncio.Future[list[ResolveResult]]") -> None:
-        self._asked.pop(place, None)
+    async def close(self) -> None:
+        """Let go of the threads; one that hangs in a name server ends by itself."""
+        for asked in list(self._asked.values()):
+            asked.cancel()
+        for lookups in (self._for_prompt, self._for_others):
+            lookups.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _look_up(self, host: str, family: socket.AddressFamily) -> Sequence[SocketAddress]:
+        now = asyncio.get_running_loop().time
+
+        def ask() -> tuple[Sequence[SocketAddress] | OSError, float]:
+            begun = now()
+            try:
+                return socket.getaddrinfo(host, 0, family=family, type=socket.SOCK_STREAM), now() - begun
+            except OSError as error:
+                return error, now() - begun
+
+        was_prompt = host in self._prompt
+        found, took_s = await (self._for_prompt if was_prompt else self._for_others).run(ask)
+        self._prompt.pop(host, None)
+        if took_s <= PROMPT_S and (was_prompt or not isinstance(found, OSError)):
+            if len(self._prompt) >= PROMPT_NAMES_MAX:
+                del self._prompt[next(iter(self._prompt))]
+            self._prompt[host] = None
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    def _forget(self, name: tuple[str, int], done: "asyncio.Future[Sequence[SocketAddress]]") -> None:
+        self._asked.pop(name, None)
         if not done.cancelled():
             done.exception()  # seen here, should everybody who asked have given up
 

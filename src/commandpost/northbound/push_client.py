@@ -18,7 +18,7 @@ from commandpost import __version__
 from commandpost.domain.errors import Invalid
 from commandpost.domain.push import REASON_CHARACTERS_MAX, TIMEOUT_S
 from commandpost.domain.push_ports import PushMessage, PushOutcome, PushTarget
-from commandpost.northbound.push_addresses import AddressRefused, CheckedResolver, check_host
+from commandpost.northbound.push_addresses import AddressRefused, CheckedResolver, LookupRefused, check_host
 from commandpost.northbound.push_format import PushFormat
 
 ANSWER_BYTES_MAX: Final = 65_536  # of a receiver's answer are read; it should say `ok`, or nothing
@@ -168,6 +168,8 @@ def _describe(error: aiohttp.ClientError) -> str:
             return "TLS could not be agreed on"
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, AddressRefused):
             return "the address is not one of the open internet"
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, LookupRefused):
+            return "too many names of hosts are being asked for"
         case aiohttp.ClientConnectorDNSError():
             return "the name of the host is not known"
         case aiohttp.ClientConnectorError():

@@ -10,6 +10,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from json import encoder
 from random import Random
 from typing import Final
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from commandpost.domain.command import Outcome
+from commandpost.domain.datapoint import JsonValue
 from commandpost.domain.ids import format_command_id
 from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.operation import Read
@@ -95,7 +97,7 @@ class PushFormat:
         """Write one message."""
         match message:
             case DataMessage():
-                return write_json(_data(message))
+                return _data_text(message)
             case OnlineMessage():
                 return write_json(_online(message))
             case CommandMessage():
@@ -103,9 +105,9 @@ class PushFormat:
             case AlarmMessage():
                 return _alarm_text(message)
 
-    def _command(self, record: CommandRecord) -> dict[str, object]:
+    def _command(self, record: CommandRecord) -> dict[str, JsonValue]:
         command = record.command
-        shown: dict[str, object] = {
+        shown: dict[str, JsonValue] = {
             "type": 7,
             "dev_id": command.device_id,
             "cmd_id": format_command_id(command.id),
@@ -160,42 +162,36 @@ def encrypt(aes_key: str, text: str, *, random_part: str) -> str:
     return base64.b64encode(sealed).decode()
 
 
-def _data(message: DataMessage) -> dict[str, object]:
-    shown: dict[str, object] = {
-        "type": 1,
-        "dev_id": message.device_id,
-        "ds_id": message.stream_id,
-        "at": message.at,
-        "value": RawJson(reorder_json(message.value)),
-    }
-    return _with_imei(shown, message.imei)
+def _data_text(message: DataMessage) -> str:
+    """Write a datapoint as `write_json` would: by a template, for nothing is told as often as these."""
+    imei = f'"imei":{encoder.encode_basestring(message.imei)},' if message.imei else ""
+    return (
+        f'{{"at":{message.at},{imei}"type":1,"ds_id":{encoder.encode_basestring(message.stream_id)},'
+        f'"value":{reorder_json(message.value)},"dev_id":{message.device_id}}}'
+    )
 
 
-def _online(message: OnlineMessage) -> dict[str, object]:
-    shown: dict[str, object] = {
+def _online(message: OnlineMessage) -> dict[str, JsonValue]:
+    shown: dict[str, JsonValue] = {
         "type": 2,
         "dev_id": message.device_id,
         "status": int(message.is_online),
         "login_type": _LOGIN_TYPES.get(message.protocol.upper(), _LOGIN_TYPE_OTHER),
         "at": message.at,
     }
-    return _with_imei(shown, message.imei)
-
-
-def _with_imei(shown: dict[str, object], imei: str | None) -> dict[str, object]:
-    if imei:
-        shown["imei"] = imei
+    if message.imei:
+        shown["imei"] = message.imei
     return shown
 
 
 def _alarm_text(message: AlarmMessage) -> str:
     """Write an alarm with its keys in the order of the sample; nobody signs it."""
     condition = message.condition
-    trigger: dict[str, object] = {"id": message.trigger_id}
+    trigger: dict[str, JsonValue] = {"id": message.trigger_id}
     if condition.threshold is not None:
         trigger["threshold"] = RawJson(condition.threshold)
     trigger["type"] = condition.kind.value
-    point: dict[str, object] = {
+    point: dict[str, JsonValue] = {
         "dev_id": str(message.device_id),
         "ds_id": message.stream_id,
         "ds_uuid": message.stream_uuid,
@@ -205,7 +201,7 @@ def _alarm_text(message: AlarmMessage) -> str:
     return f'{{"trigger":{_in_order(trigger)},"current_data":[{_in_order(point)}]}}'
 
 
-def _in_order(values: dict[str, object]) -> str:
+def _in_order(values: dict[str, JsonValue]) -> str:
     return "{" + ",".join(f"{write_json(key)}:{write_json(value)}" for key, value in values.items()) + "}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from commandpost import __version__
-from commandpost.northbound.openapi import JSON_TYPE, describe_path_value, path_names
+from commandpost.northbound.openapi import ABOUT, JSON_TYPE, describe_path_value, path_names
 from commandpost.northbound.parameter import Parameter
 from commandpost.northbound.routing import Route
 
@@ -34,14 +34,11 @@ table{border-collapse:collapse;width:100%}
 th,td{border-bottom:1px solid var(--line);padding:.35rem .6rem .35rem 0;text-align:left;vertical-align:top}
 """
 
-_INTRODUCTION: Final = """
-<p>Every call is answered with HTTP 200 and an envelope, <code>{"errno":0,"error":"succ","data":…}</code>: what
-became of it is in <code>errno</code> and <code>error</code>. Show your product's MasterKey in the header
-<code>api-key</code>, or a signed token in <code>Authorization</code>; a device-level key is enough for calls about a
-device it opens. Times are Beijing time. Names of query parameters and body keys match without regard to case,
-unknown ones are ignored, and a body is read as JSON, or where it says so as bytes, whatever its Content-Type.</p>
-<p>The same as an OpenAPI document: <a href="openapi.json">openapi.json</a>.</p>
-"""
+_CREDENTIALS: Final = (
+    "Show your product's MasterKey in the header `api-key`, or a signed token in `Authorization`; a device-level key "
+    "is enough for calls of the dialect about a device it opens."
+)
+_DOCUMENT_LINK: Final = '<p>The same as an OpenAPI document: <a href="openapi.json">openapi.json</a>.</p>'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +57,12 @@ def render_page(routes: Iterable[Route], table: Table) -> str:
     titles = [*(tag for tag, _ in groups), table.title]
     links = "".join(f'<a href="#{_anchor(title)}">{escape(title)}</a>' for title in titles)
     sections = "".join(_section(tag, members) for tag, members in groups)
+    introduction = "".join(f"<p>{_prose(paragraph)}</p>" for paragraph in (*ABOUT, _CREDENTIALS)) + _DOCUMENT_LINK
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>Commandpost {__version__}: HTTP interface</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Commandpost {__version__}</h1>{_INTRODUCTION}<nav>{links}</nav>{sections}"
+        f"<h1>Commandpost {__version__}</h1>{introduction}<nav>{links}</nav>{sections}"
         f"{_table(table)}</body></html>"
     )
 

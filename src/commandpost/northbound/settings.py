@@ -27,7 +27,7 @@ class NorthboundSettings:
     command_body_bytes_max: int = 2048
     """"2k" of command content (northbound reference 4.2)."""
     body_bytes_max: int = 65_536
-    """For every other body; also what is read of any request at all."""
+    """For every other body; also what is held of one that nobody takes, or that a stranger sends."""
     body_timeout_s: float = 10.0
     """How long a caller may take to send its body."""
     binary_bytes_max: int = 819_200

@@ -21,7 +21,8 @@ from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.payload_ports import DeviceKeyReader
 from commandpost.domain.ports import Clock, SecretBox, StoreReader
 from commandpost.domain.proof import LOGIN_METHOD, Proof, ProofKind
-from commandpost.services.products import KEY_CHARACTERS_MAX, Products
+from commandpost.services.product_keys import KEY_CHARACTERS_MAX
+from commandpost.services.products import Products
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -30,7 +31,7 @@ TOKEN_CHARACTERS_MAX: Final = 1024  # the longest honest one, percent-encoded an
 TOKEN_VERSION: Final = "2018-10-31"
 TOKEN_METHODS: Final = ("md5", "sha1", "sha256")
 KNOWN_KEYS_MAX: Final = 1024  # of all products together; a key looked up again costs two reads of the store
-KNOWN_ACCESS_KEYS_MAX: Final = 256  # as many as MasterKeys are remembered
+KNOWN_ACCESS_KEYS_MAX: Final = 256  # products whose devices or applications show tokens; each costs three reads again
 _TOKEN_FIELDS: Final = ("et", "method", "res", "version")
 _DIGITS_MAX: Final = 18  # of a product id or a time: more do not fit into an int64
 _NAME_CHARACTERS_MAX: Final = 64
@@ -178,7 +179,7 @@ class Authenticator:
 
     async def _look_up(self, shown: bytes, index: bytes) -> _KnownKey | None:
         changes = self._changes()
-        master = await self._products.find_by_master_key(shown, index)
+        master = await self._products.keyring.find_by_master_key(shown, index)
         if master is None:
             found = await self._look_up_device_key(index)
         else:

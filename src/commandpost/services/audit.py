@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from commandpost.domain.audit import Actor, AppendAudit, AuditEntry, AuditReader, PruneAudit, StoredAuditEntry
+from commandpost.domain.audit import Actor, AppendAudit, AuditEntry, AuditReader, StoredAuditEntry
 from commandpost.domain.errors import Overloaded
-from commandpost.domain.facts import PruneOldKeys
 from commandpost.domain.ids import ProductId
-from commandpost.domain.instant import DAY_MS, Instant
+from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock, EventSink, StoreWriter
 
 HELD_MAX: Final = 2_000  # different entries of one second; what is more is counted, not told
 LOST_ACTION: Final = "audit.lost"
-RETENTION_DEFAULT_MS: Final = 180 * DAY_MS  # as long as commands
-ROWS_DEFAULT_MAX: Final = 1_000_000  # some 150 MB
 
 
 class AuditLog:
@@ -86,41 +83,13 @@ def _lost_entry(at: Instant, lost: int) -> AuditEntry:
 class AuditKeeper:
     """Writes the audit, again and again."""
 
+    name = "audit_keeper"
+
     def __init__(self, *, audit: AuditLog, interval_s: float = 1.0) -> None:
         self._audit = audit
         self.interval_s = interval_s
-        self.slice_max = HELD_MAX + 2  # never a full slice: what comes meanwhile waits for the next
 
-    async def tick(self) -> int:
-        """Write what is held."""
-        return await self._audit.flush()
-
-
-class AuditPruner:
-    """Removes entries that are too old or too many, and replaced keys whose time is over."""
-
-    def __init__(
-        self,
-        *,
-        writer: StoreWriter,
-        clock: Clock,
-        retention_ms: int = RETENTION_DEFAULT_MS,
-        rows_max: int = ROWS_DEFAULT_MAX,
-        slice_max: int = 500,
-        interval_s: float = 60.0,
-    ) -> None:
-        self._writer = writer
-        self._clock = clock
-        self._retention_ms = retention_ms
-        self._rows_max = rows_max
-        self.slice_max = slice_max
-        self.interval_s = interval_s
-
-    async def tick(self) -> int:
-        """Remove one slice of each."""
-        now = self._clock.wall_ms()
-        before = Instant(now - self._retention_ms)
-        fact = PruneAudit(before=before, rows_max=self._rows_max, limit=self.slice_max)
-        pruned = await self._writer.perform(fact)
-        keys = await self._writer.perform(PruneOldKeys(expired_before=now, limit=self.slice_max))
-        return max(pruned, keys)
+    async def tick(self) -> bool:
+        """Write what is held; what comes meanwhile waits for the next time."""
+        await self._audit.flush()
+        return False

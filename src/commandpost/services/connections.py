@@ -7,7 +7,9 @@ lasts no longer than what its device logged in with is good.
 Here: the life of a connection. Not here: who may log in (logins), what is sent (payload_dispatcher), sockets.
 """
 
+import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -61,6 +63,8 @@ class Connections:
         self._start_id = start_id
         self._events = events
         self._behind = WriteBehind(writer=writer, scheduler=scheduler, events=events, kept_max=BEHIND_MAX)
+        # Apart from those: that a device is offline is told, and must not wait for rows that hardly matter.
+        self._ends = WriteBehind(writer=writer, scheduler=scheduler, events=events, kept_max=BEHIND_MAX)
         self._open: dict[DeviceId, _Open] = {}
         self._changes: deque[CredentialChange] = deque(maxlen=CHANGES_KEPT)
         self._changes_seen = 0
@@ -149,14 +153,7 @@ class Connections:
             at=self._clock.wall_ms(),
             last_heard_at=found.last_heard_at,
         )
-        try:
-            self._writer.submit(fact, None, self._not_ended)
-        except CommandpostError as error:
-            self._not_ended(error)
-
-    def _not_ended(self, error: CommandpostError) -> None:
-        # Its row stays online until the device's next login, or the next start of the server.
-        self._events.emit("connection_end_not_written", error=error.code)
+        self._ends.write(fact)
 
     # --- what it stands on --------------------------------------------------------------------------------------
 
@@ -259,8 +256,11 @@ class Connections:
         for found in self._open.values():
             found.channel.remove()
         self._open.clear()
-        while self._clock.monotonic() < deadline and await self._end_slice(NO_RUN) == STALE_SLICE:
-            pass
+        # A disk that hangs answers nothing, and one that is full or gone says so: either is the next start's matter.
+        with suppress(TimeoutError, CommandpostError):
+            while (left := deadline - self._clock.monotonic()) > 0:
+                if await asyncio.wait_for(self._end_slice(NO_RUN), left) < STALE_SLICE:
+                    break
 
     async def _end_slice(self, start_id: StartId) -> int:
         fact = EndStaleConnections(start_id=start_id, at=self._clock.wall_ms(), limit=STALE_SLICE)

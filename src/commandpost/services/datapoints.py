@@ -1,14 +1,18 @@
 """Reported data: storing points and binaries, streams, and asking for them.
 
-Drivers and the northbound store through the same two calls, and what these have returned from is on disk. Not here:
-the forms in which points are reported (domain/data_forms.py). Source: northbound reference 3.8, 7; design 4.
+Drivers and the northbound store through the same two calls, and what these have returned from is on disk; the
+northbound says that it is an application's, which is refused early under overload. Not here: the forms in which points
+are reported (domain/data_forms.py). Source: northbound reference 3.8, 7; design 4.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Final
 
 from commandpost.domain.data_facts import (
+    AcceptBinary,
+    AcceptDatapoints,
     AddBinary,
     AddDatapoints,
     ChangeDatastream,
@@ -17,11 +21,11 @@ from commandpost.domain.data_facts import (
     NotStored,
 )
 from commandpost.domain.data_ports import Binary, DataReader, PointFilter, PointPage, StoredPoint, StreamPoints
-from commandpost.domain.datapoint import Datapoint, Datastream, check_stream_id
+from commandpost.domain.datapoint import Datapoint, Datastream, check_stream_id, is_ahead
 from commandpost.domain.errors import DomainError, Invalid, NotFound, Taken
 from commandpost.domain.ids import DeviceId, ProductId, format_command_id
-from commandpost.domain.instant import Instant
-from commandpost.domain.ports import Clock, IdSource, StoreWriter
+from commandpost.domain.instant import SECOND_MS, Instant
+from commandpost.domain.ports import Clock, EventSink, IdSource, StoreWriter
 
 STREAMS_MAX: Final = 1_000  # of a device; a device of the vendor's samples has a dozen
 BINARY_BYTES_MAX: Final = 3_145_728  # the most a device may report at once (southbound reference 5.3)
@@ -38,6 +42,7 @@ _CHUNK_DEVICES: Final = 16
 _ANSWER_CHARACTERS: Final = 1_048_576
 _POINT_CHARACTERS: Final = 50  # of what stands around a value in an answer
 _VALUES_CHARACTERS_MAX: Final = 8_388_608  # of the latest values of many devices: 1,000 devices of 100 streams each
+_AHEAD_TOLD_MS: Final = SECOND_MS  # enough to see who has a wrong clock; a fleet of them must not fill the disk
 
 
 class TooManyStreams(DomainError):
@@ -54,6 +59,15 @@ class TooMuchData(DomainError):
     """What was asked for is more than one answer may hold; asking for less makes sense."""
 
     code = "too_much_data"
+
+
+class DataOrigin(Enum):
+    """Who brings data."""
+
+    DEVICE = "device"
+    """Over its own protocol; it waits for an acknowledgement and would send again."""
+    APPLICATION = "application"
+    """Over HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,37 +123,59 @@ class Datapoints:
         reader: DataReader,
         ids: IdSource,
         clock: Clock,
+        events: EventSink,
         settings: DatapointSettings | None = None,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._ids = ids
         self._clock = clock
+        self._events = events
         self._settings = settings or DatapointSettings()
+        self._ahead = 0
+        self._ahead_told_at: Instant | None = None
         self._last_index_ms = 0
 
     # --- storing ------------------------------------------------------------------------------------------------------
 
-    async def add(self, device_id: DeviceId, product_id: ProductId, points: Sequence[Datapoint]) -> None:
+    async def add(
+        self,
+        device_id: DeviceId,
+        product_id: ProductId,
+        points: Sequence[Datapoint],
+        *,
+        origin: DataOrigin = DataOrigin.DEVICE,
+    ) -> None:
         """Store points, all or none; committed and fsynced when this returns. No points are stored at once.
 
+        A point that is dated more than AHEAD_MAX_MS ahead is one of a wrong clock: its time is that of its arrival.
         Raises:
             NotFound: the device is gone.
             TooManyStreams: they would make more streams than a device may have.
+            Overloaded: too much waits to be written already.
             StoreUnavailable: they could not be written.
         """
         if not points:
             return
-        fact = AddDatapoints(
+        now = self._clock.wall_ms()
+        kind = AddDatapoints if origin is DataOrigin.DEVICE else AcceptDatapoints
+        fact = kind(
             device_id=device_id,
             product_id=product_id,
-            points=tuple(points),
-            received_at=self._clock.wall_ms(),
+            points=self._dated(points, device_id, now),
+            received_at=now,
             streams_max=self._settings.streams_max,
         )
         self._raise_for(await self._writer.perform(fact), device_id)
 
-    async def add_binary(self, device_id: DeviceId, product_id: ProductId, new: NewBinary) -> str:
+    async def add_binary(
+        self,
+        device_id: DeviceId,
+        product_id: ProductId,
+        new: NewBinary,
+        *,
+        origin: DataOrigin = DataOrigin.DEVICE,
+    ) -> str:
         """Store a binary and the point that names it; gives its index. Raises as `add`, and Invalid."""
         stream_id = check_stream_id(new.stream_id)
         if not 0 < len(new.payload) <= self._settings.binary_bytes_max:
@@ -151,19 +187,34 @@ class Datapoints:
         # Two of one millisecond must differ: the later one takes the next that is free.
         self._last_index_ms = max(now, self._last_index_ms + 1)
         index = f"{device_id}_{self._last_index_ms}_{stream_id}"
-        fact = AddBinary(
+        kind = AddBinary if origin is DataOrigin.DEVICE else AcceptBinary
+        fact = kind(
             device_id=device_id,
             product_id=product_id,
             stream_id=stream_id,
             index=index,
             description=new.description,
             payload=new.payload,
-            at=new.at,
+            at=self._date(new.at, device_id, now),
             received_at=now,
             streams_max=self._settings.streams_max,
         )
         self._raise_for(await self._writer.perform(fact), device_id, stream_id)
         return index
+
+    def _dated(self, points: Sequence[Datapoint], device_id: DeviceId, now: Instant) -> tuple[Datapoint, ...]:
+        if not any(is_ahead(point.at, now=now) for point in points):
+            return tuple(points)
+        return tuple(replace(point, at=self._date(point.at, device_id, now)) for point in points)
+
+    def _date(self, at: Instant, device_id: DeviceId, now: Instant) -> Instant:
+        if not is_ahead(at, now=now):
+            return at
+        self._ahead += 1
+        if self._ahead_told_at is None or abs(now - self._ahead_told_at) >= _AHEAD_TOLD_MS:
+            self._events.emit("points_dated_ahead", device_id=device_id, at=at, count=self._ahead)
+            self._ahead, self._ahead_told_at = 0, now
+        return now
 
     # --- streams ------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from commandpost.domain.ports import Clock, IdSource, Page, SecretBox, StoreRead
 from commandpost.domain.proof import DeviceKeyChanged
 from commandpost.services.access import Authenticator
 from commandpost.services.named_devices import check_named_devices
-from commandpost.services.products import KEY_CHARACTERS_MAX, url_safe
+from commandpost.services.product_keys import KEY_CHARACTERS_MAX, url_safe
 
 TITLE_CHARACTERS_MAX: Final = 256  # as long as a device's may be
 
@@ -133,17 +133,16 @@ class DeviceKeys:
         change = ChangeDeviceKey(
             product_id=product.id,
             index=found.key.index,
-            title=found.key.title if title is None else title,
-            permissions=found.key.permissions if permissions is None else tuple(permissions),
+            title=title,
+            permissions=None if permissions is None else tuple(permissions),
         )
         is_changed = await self._writer.perform(change)
         self._authenticator.forget_keys()
         if not is_changed:
             raise NotFound("key", "of this text")
-        if permissions is not None:
-            self._tell(
-                DeviceKeyChanged(fingerprint=change.index, key=replace(found.key, permissions=change.permissions))
-            )
+        if change.permissions is not None:
+            changed = replace(found.key, permissions=change.permissions)
+            self._tell(DeviceKeyChanged(fingerprint=change.index, key=changed))
 
     async def remove(self, product: Product, text: str) -> None:
         """Remove a key; it is void at once.

@@ -6,7 +6,7 @@ Someone else's device looks exactly like one that does not exist (P12). Source: 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from commandpost.domain.device import Device, DeviceFilter, DeviceSecurity, GeoLocation, Product
+from commandpost.domain.device import Device, DeviceChange, DeviceFilter, DeviceSecurity, GeoLocation, Product
 from commandpost.domain.errors import Invalid, NotFound, StoreUnavailable, Taken
 from commandpost.domain.facts import CreateDevice, DeleteDevice, NotCreated, NotUpdated, UpdateDevice
 from commandpost.domain.ids import DeviceId
@@ -23,8 +23,6 @@ from commandpost.services.dispatcher import Dispatcher
 from commandpost.services.identities import GivenKeys, Identities
 from commandpost.services.registration import split_endpoint_name
 from commandpost.services.sessions import Sessions
-
-IMSI_OLD_MAX = 10  # earlier IMSIs kept for show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +45,6 @@ class NewDevice:
     psk: str | None = None
     psk_hex: str | None = None
     psk_identity: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceChange:
-    """What is to be different; None stays."""
-
-    title: str | None = None
-    description: str | None = None
-    tags: tuple[str, ...] | None = None
-    location: GeoLocation | None = None
-    is_private: bool | None = None
-    other: str | None = None
-    imsi: str | None = None
-    auth_info: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,38 +175,39 @@ class Devices:
             raise NotFound("device", imei_or_endpoint_name)
         return device
 
-    async def change(self, product: Product, device_id: DeviceId, change: DeviceChange) -> Device:
-        """Change what the caller gave; an IMEI stays for life.
+    async def change(
+        self, product: Product, device_id: DeviceId, change: DeviceChange, keys: GivenKeys | None = None
+    ) -> Device:
+        """Change what the caller gave, all of it or nothing; an IMEI stays for life.
 
+        Args:
+            keys: what an LwM2M device proves itself by is to be different, too.
         Raises:
             NotFound: it does not exist, or is another product's.
-            Invalid: the IMSI cannot be.
-            Taken: the auth_info is another device's of the product.
+            Invalid: the IMSI or a key cannot be, or the device speaks no LwM2M and has none.
+            Taken: the auth_info is another device's of the product, or the DTLS identity another's of any product.
         """
         device = await self.find(product, device_id)
-        given = {
-            name: value
-            for name in ("title", "description", "tags", "location", "is_private", "other", "auth_info")
-            if (value := getattr(change, name)) is not None
-        }
-        changed = replace(device, **given)
         if change.imsi is not None and change.imsi != (device.imsi or ""):
             check_imsi(change.imsi, product.imei_rule)
-            old = (*device.imsi_old, device.imsi) if device.imsi else device.imsi_old
-            changed = replace(
-                changed,
-                imsi=change.imsi or None,
-                imsi_old=old[-IMSI_OLD_MAX:],
-                imsi_changed_at=self._clock.wall_ms(),
-            )
-        updated = await self._writer.perform(UpdateDevice(device=changed))
-        match updated:
-            case NotUpdated.DEVICE_GONE:
-                raise NotFound("device", str(device_id))
-            case NotUpdated.AUTH_INFO_TAKEN:
-                raise Taken("auth_info", changed.auth_info)
+        fact = UpdateDevice(product_id=product.id, device_id=device_id, change=change, at=self._clock.wall_ms())
+        if keys is None:
+            updated = await self._update(device, fact)
+        elif device.is_lwm2m:
+            updated = await self._identities.change(device, keys, also=fact)
+        else:
+            raise Invalid("keys", device.protocol, "none for a device that speaks no LwM2M")
         for told in self._on_changed:
             told(updated)
+        return updated
+
+    async def _update(self, device: Device, fact: UpdateDevice) -> Device:
+        updated = await self._writer.perform(fact)
+        match updated:
+            case NotUpdated.DEVICE_GONE:
+                raise NotFound("device", str(device.id))
+            case NotUpdated.AUTH_INFO_TAKEN:
+                raise Taken("auth_info", fact.change.auth_info or device.auth_info)
         return updated
 
     async def remove(self, product: Product, device_id: DeviceId) -> None:

@@ -6,6 +6,7 @@ Source: design 10.1.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +15,9 @@ from commandpost.domain.dtls_association import (
     DropAssociation,
     KeepAssociation,
     KeptAssociation,
+    NoteRead,
+    ReadMark,
+    SettleRead,
 )
 from commandpost.domain.errors import CommandpostError, PortError, StoreUnavailable
 from commandpost.domain.ids import DeviceId
@@ -31,6 +35,8 @@ class OpenedAssociation:
     remote: Remote
     device_id: DeviceId
     state: bytes = field(repr=False)
+    read_next: int
+    """The number after the newest record that is known to have been read; what is in the state may be newer."""
 
 
 class DtlsAssociations:
@@ -80,6 +86,23 @@ class DtlsAssociations:
         except PortError as error:
             fail(error)
 
+    def note_read(
+        self, remote: Remote, read_next: int, *, then: Callable[[], object], otherwise: Callable[[], object]
+    ) -> None:
+        """Note how far a peer's records were read, behind everything else; `then` is called when it is on disk."""
+        fact = NoteRead(mark=ReadMark(remote=remote, read_next=read_next, at=self._clock.wall_ms()))
+        try:
+            self._writer.submit(fact, lambda is_noted: then() if is_noted else otherwise(), lambda error: otherwise())
+        except PortError:
+            otherwise()
+
+    def settle_read(self, remote: Remote, read_next: int, *, then: Callable[[], object]) -> None:
+        """Note it at once: whatever is handed to the store from now on is not on disk before."""
+        fact = SettleRead(mark=ReadMark(remote=remote, read_next=read_next, at=self._clock.wall_ms()))
+        # What cannot be written now is noted behind; and what the record brought is refused likewise.
+        with suppress(PortError):
+            self._writer.submit(fact, lambda is_noted: then() if is_noted else None)
+
     def drop(self, remote: Remote) -> None:
         """Forget an association that is over."""
         try:
@@ -103,7 +126,11 @@ class DtlsAssociations:
                 if state is None:
                     self.drop(kept.remote)
                 else:
-                    opened.append(OpenedAssociation(remote=kept.remote, device_id=kept.device_id, state=state))
+                    opened.append(
+                        OpenedAssociation(
+                            remote=kept.remote, device_id=kept.device_id, state=state, read_next=kept.read_next
+                        )
+                    )
             yield opened
 
     async def forget_all(self) -> None:

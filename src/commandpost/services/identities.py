@@ -12,11 +12,12 @@ from typing import Final
 
 from commandpost.domain.device import Device, KeyLabel, Product
 from commandpost.domain.errors import NotFound, Taken
-from commandpost.domain.facts import ChangeDeviceKeys, KeysNotChanged
+from commandpost.domain.facts import ChangeDeviceKeys, KeysNotChanged, UpdateDevice
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.ports import IdSource, SecretBox, StoreReader, StoreWriter
 from commandpost.services.device_rules import (
     PSK_CHARACTERS_MAX,
+    check_auth_code,
     check_psk,
     check_psk_hex,
     check_psk_identity,
@@ -47,6 +48,8 @@ class GivenKeys:
     psk_hex: str | None = None
     bootstrap_psk: str | None = None
     psk_identity: str | None = None
+    auth_code: str | None = None
+    """What the device shows when it registers (option 63), over DTLS or not."""
 
     def check(self) -> None:
         """Raise Invalid, naming the field, unless each is of its form."""
@@ -54,6 +57,7 @@ class GivenKeys:
         check_psk_hex(self.psk_hex, psk=self.psk)
         check_psk(self.bootstrap_psk)
         check_psk_identity(self.psk_identity)
+        check_auth_code(self.auth_code)
 
     @property
     def access_key(self) -> bytes | None:
@@ -81,11 +85,16 @@ class Identities:
         self._secrets = secrets
         self._ids = ids
         self._on_keys_changed = list(on_keys_changed)
+        self._on_auth_code_changed: list[Callable[[Device], object]] = []
         self._stand_in = secrets.seal(_STAND_IN)
 
     def listen(self, on_keys_changed: Callable[[DeviceId], object]) -> None:
         """Say who else is told of changed keys: what a device proved with the old ones should end."""
         self._on_keys_changed.append(on_keys_changed)
+
+    def listen_for_auth_codes(self, on_changed: Callable[[Device], object]) -> None:
+        """Say who is told of every device that has to show another auth code now."""
+        self._on_auth_code_changed.append(on_changed)
 
     # --- for the listener ---------------------------------------------------------------------------------------------
 
@@ -143,20 +152,25 @@ class Identities:
         """Give a device's bootstrap key: the access key until one is set."""
         return self._text_of(device.sealed_bootstrap_psk or device.sealed_psk)
 
-    async def change(self, device: Device, given: GivenKeys) -> Device:
-        """Change what the caller gave of a device's keys.
+    async def change(self, device: Device, given: GivenKeys, *, also: UpdateDevice | None = None) -> Device:
+        """Change what the caller gave of an LwM2M device's keys.
 
+        Args:
+            also: what else of it is to be different, with the keys or not at all.
         Raises:
             Invalid: a value cannot be; names the field.
             Taken: the identity is another device's.
             NotFound: the device is gone.
         """
-        changed = await self._write(device, given)
+        changed = await self._write(device, given, also)
         for told in self._on_keys_changed:
             told(device.id)
+        if given.auth_code is not None:
+            for listener in self._on_auth_code_changed:
+                listener(changed)
         return changed
 
-    async def _write(self, device: Device, given: GivenKeys) -> Device:
+    async def _write(self, device: Device, given: GivenKeys, also: UpdateDevice | None = None) -> Device:
         given.check()
         key = given.access_key
         changed = await self._writer.perform(
@@ -167,7 +181,9 @@ class Identities:
                 sealed_bootstrap_psk=(
                     None if given.bootstrap_psk is None else self._secrets.seal(given.bootstrap_psk.encode())
                 ),
+                sealed_auth_code=None if given.auth_code is None else self._secrets.seal(given.auth_code.encode()),
                 psk_identity=given.psk_identity,
+                also=also,
             )
         )
         match changed:

@@ -11,10 +11,10 @@ from enum import Enum
 from typing import Final, Protocol
 
 from commandpost.domain.command import Transport
-from commandpost.domain.device import Device, DeviceFilter, Product
+from commandpost.domain.device import Device
 from commandpost.domain.errors import DomainError
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
-from commandpost.domain.ports import Page, StoreReader
+from commandpost.domain.ports import StoreReader
 from commandpost.domain.proof import Proof, ProofKind, fingerprint_auth_info
 
 SECRET_BYTES_MAX: Final = 2_048  # auth_info has at most 512 characters, a token a few hundred
@@ -134,8 +134,8 @@ class Logins:
         text = _decode(auth_info) if 0 < len(auth_info) <= SECRET_BYTES_MAX else None
         if product is None or text is None:
             return LoginRefusal.UNKNOWN
-        for wanted in dict.fromkeys((text, _compact(text))):
-            device = await self._find_by_auth_info(product, wanted)
+        for stored in _stored_forms(text):
+            device = await self._reader.find_device_by_auth_info(product.id, stored)
             if device is not None and device.payload_transport is transport:
                 is_right = is_auth_info_right(device.auth_info, auth_info)
                 return _login_by_auth_info(device) if is_right else LoginRefusal.UNKNOWN
@@ -147,10 +147,6 @@ class Logins:
             return None
         device = await self._reader.find_device(DeviceId(number))
         return device if device is not None and device.payload_transport is transport else None
-
-    async def _find_by_auth_info(self, product: Product, text: str) -> Device | None:
-        _, found = await self._reader.list_devices(product.id, DeviceFilter(auth_info=text), Page(number=1, size=1))
-        return found[0] if found else None
 
     async def _prove(self, device: Device, *, key: bytes | None = None, token: bytes | None = None) -> Proof | None:
         try:
@@ -185,6 +181,12 @@ def is_auth_info_right(stored: str, shown: bytes) -> bool:
         return True
     text = _decode(shown)
     return text is not None and hmac.compare_digest(_compact(stored).encode(), _compact(text).encode())
+
+
+def _stored_forms(text: str) -> tuple[str, ...]:
+    """Give the JSON texts as which an auth_info that a device shows may be stored: a string, or an object."""
+    as_string = json.dumps(text, ensure_ascii=False)
+    return tuple(dict.fromkeys((as_string, text, _compact(text)))) if text.startswith("{") else (as_string,)
 
 
 def _compact(text: str) -> str:

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from commandpost.domain.command import Command
 from commandpost.domain.connection import Connection
+from commandpost.domain.facts import LateAnswer
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, StartId
-from commandpost.domain.payload_facts import ReplyToPayload
+from commandpost.domain.payload_facts import NotReplied, ReplyToPayload
 from commandpost.domain.payload_ports import PayloadChannel
 from commandpost.domain.ports import Clock, EventSink, IdSource, Scheduler, StoreWriter, Timer
 from commandpost.services.lane_events import Moment
@@ -24,6 +25,7 @@ from commandpost.services.payload_lane import (
     PayloadLane,
     PutPayloadClaim,
     Record,
+    Settle,
     Transmit,
 )
 
@@ -114,10 +116,18 @@ class PayloadDispatcher:
     def reply(self, device_id: DeviceId, command_id: CommandId, payload: bytes, then: Callable[[bool], object]) -> None:
         """A device replied to a payload; `then` hears whether it is on disk (or was nobody's), and may be acknowledged.
 
-        Once the reply is committed it counts, however many copies follow: the first one wins (design 10.2).
+        Once the reply is committed it counts, however many copies follow: the first one wins. It implies that the
+        transport has confirmed the payload (design 10.2).
         """
+
+        def written(result: Command | LateAnswer | NotReplied | None) -> None:
+            then(result is not None)
+            found = self._lanes.get(device_id)
+            if isinstance(result, Command) and found is not None:
+                self._carry_out(found, found.lane.answered(command_id, self._now()))
+
         fact = ReplyToPayload(device_id=device_id, command_id=command_id, payload=payload, at=self._clock.wall_ms())
-        self._writes.submit(fact, lambda result: then(result is not None))
+        self._writes.submit(fact, written)
 
     # --- start and stop -----------------------------------------------------------------------------------------
 
@@ -150,6 +160,8 @@ class PayloadDispatcher:
                     if not opened.channel.transmit(transmission):
                         # Not from inside this call: the lane is in the middle of giving its effects.
                         self._scheduler.call_soon(self._refuse, opened, transmission.attempt_id)
+                case Settle(attempt_id=attempt_id):
+                    opened.channel.settle(attempt_id)
                 case Record(fact=fact):
                     self._writes.submit(fact, lambda _result: None)
         self._arm(opened)

@@ -17,7 +17,7 @@ from commandpost.domain.command_state import FailedForGood, FailedTooLate
 from commandpost.domain.connection import Connection
 from commandpost.domain.delivery import after_attempt, attempt_deadline
 from commandpost.domain.facts import Claim, FinishAndClaim, NotClaimed, WaitingFor
-from commandpost.domain.ids import AttemptId, DeviceId, StartId
+from commandpost.domain.ids import AttemptId, CommandId, DeviceId, StartId
 from commandpost.domain.instant import SECOND_MS
 from commandpost.domain.operation import Deliver
 from commandpost.domain.payload_facts import ConfirmDelivery, EndFormerAttempts
@@ -62,13 +62,20 @@ class Transmit:
 
 
 @dataclass(frozen=True, slots=True)
+class Settle:
+    """Tell the connection that the device has a payload, which it has not confirmed."""
+
+    attempt_id: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Put something on disk; nothing is waited for."""
 
     fact: ConfirmDelivery | FinishAndClaim
 
 
-PayloadEffect = EndFormer | FindPayloads | PutPayloadClaim | Transmit | Record
+PayloadEffect = EndFormer | FindPayloads | PutPayloadClaim | Transmit | Settle | Record
 
 
 @dataclass(slots=True, eq=False)
@@ -193,6 +200,15 @@ class PayloadLane:
         fact = ConfirmDelivery(command_id=flight.command.id, attempt_id=attempt_id, at=now.wall)
         self._effects.append(Record(fact))
         return self._go_on(now)
+
+    def answered(self, command_id: CommandId, now: Moment) -> list[PayloadEffect]:
+        """The device's reply is on disk and has ended its command: it has the payload, whatever the transport says."""
+        for attempt_id, flight in self._flights.items():
+            if flight.is_sent and flight.command.id == command_id:
+                del self._flights[attempt_id]
+                self._effects.append(Settle(attempt_id))
+                return self._go_on(now)
+        return []
 
     def refused(self, attempt_id: AttemptId, now: Moment) -> list[PayloadEffect]:
         """The payload can never be sent on this connection, or the device's engine refused it: no use to repeat it."""

@@ -4,6 +4,7 @@ Whatever a caller is shown is as seen now (P6). Source: northbound reference 6; 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from commandpost.domain.command import (
@@ -155,14 +156,19 @@ class Payloads:
         Raises:
             NotFound: it does not exist, is another product's, or is no payload.
         """
-        record = await self._reader.find_command(command_id)
-        if (
-            record is None
-            or record.command.product_id != product.id
-            or not isinstance(record.command.operation, Deliver)
-        ):
-            raise NotFound("command", format_command_id(command_id))
-        return replace(record, command=as_seen_at(record.command, now=self._clock.wall_ms()))
+        for record in await self.find_all(product, (command_id,)):
+            return record
+        raise NotFound("command", format_command_id(command_id))
+
+    async def find_all(self, product: Product, command_ids: Sequence[CommandId]) -> Sequence[CommandRecord]:
+        """Give those of these commands that are payloads of the product, each with its attempts."""
+        now = self._clock.wall_ms()
+        found = (await self._reader.find_commands(command_ids)).values()
+        return [
+            replace(record, command=as_seen_at(record.command, now=now))
+            for record in found
+            if record.command.product_id == product.id and isinstance(record.command.operation, Deliver)
+        ]
 
     async def history(
         self,

@@ -15,7 +15,8 @@ from commandpost.domain.facts import NotCreated
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.key_facts import RegisterDevice
 from commandpost.domain.ports import Clock, IdSource, SecretBox, StoreWriter
-from commandpost.services.products import Products, url_safe
+from commandpost.services.product_keys import url_safe
+from commandpost.services.products import Products
 
 SERIAL_NUMBER_CHARACTERS_MAX: Final = 512
 MAC_CHARACTERS_MAX: Final = 32
@@ -64,7 +65,7 @@ class SelfRegistration:
         Raises:
             Unauthenticated: it is no product's.
         """
-        product = await self._products.find_by_register_code(register_code)
+        product = await self._products.keyring.find_by_register_code(register_code)
         if product is None:
             raise Unauthenticated(is_missing=not register_code)
         return product

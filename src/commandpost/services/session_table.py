@@ -38,6 +38,11 @@ class SessionTable:
         """Give the code a device has to show, sealed."""
         return self._auth_codes.get(device_id)
 
+    def set_auth_code(self, device_id: DeviceId, sealed: bytes | None) -> None:
+        """Let a device with a session have to show another code."""
+        if device_id in self._sessions and sealed is not None:
+            self._auth_codes[device_id] = sealed
+
     def put(self, session: Session, sealed_auth_code: bytes | None) -> Session | None:
         """Put a session in place of the device's earlier one; gives the one that lost its address to it."""
         self.remove(session.device_id)

@@ -3,8 +3,9 @@
 A REGISTER, a de-register and changed objects are on disk before our reply; a plain UPDATE is answered from memory, and
 what it changed is written behind (design 4). Only the lifetime decides whether a device is online.
 
-Here: the life of a session. Not here: who may register (registration), whose an address is (session_table), what
-happens on the wire afterwards (dispatcher).
+Here: the life of a session, and the one door to everything about sessions. Not here: who may register (registration),
+what an UPDATE changes (session_updates), what being heard does (session_hearing), what happens on the wire afterwards
+(dispatcher).
 Source: southbound reference 1.4, 1.5, 2.2, 4.4.
 """
 
@@ -12,21 +13,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from commandpost.domain.device import Product
-from commandpost.domain.errors import Overloaded, PortError
-from commandpost.domain.facts import (
-    AddObservation,
-    ChangeSession,
-    DropObservation,
-    EndSession,
-    KeepResources,
-    StartSession,
-)
+from commandpost.domain.device import Device, Product
+from commandpost.domain.errors import PortError
+from commandpost.domain.facts import AddObservation, DropObservation, EndSession, StartSession
 from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock, EventSink, IdSource, SecretBox, StoreReader, StoreWriter
-from commandpost.domain.session import OBSERVATION_TOKEN_BYTES, Observation, Remote, Session
-from commandpost.services.background import Background
+from commandpost.domain.session import Observation, Remote, Session
 from commandpost.services.registrants import find_registrant
 from commandpost.services.registration import (
     IMEI_CHARACTERS_MAX,
@@ -34,17 +27,16 @@ from commandpost.services.registration import (
     RegistrationUpdate,
     SessionRefusal,
     SessionSettings,
-    apply_update,
-    deadline_of,
-    is_plain,
     may_come,
     new_session,
 )
+from commandpost.services.session_addresses import SessionAddresses
 from commandpost.services.session_guard import Identify, SessionGuard, nobody
+from commandpost.services.session_hearing import SessionHearing
 from commandpost.services.session_listeners import SessionListener, SessionListeners
 from commandpost.services.session_table import SessionTable
 from commandpost.services.session_touches import SessionTouches
-from commandpost.services.setup import listed_objects
+from commandpost.services.session_updates import Answered, SessionUpdates
 from commandpost.services.stored_sessions import StoredSessions
 
 __all__ = [
@@ -55,8 +47,6 @@ __all__ = [
     "SessionSettings",
     "Sessions",
 ]
-
-Answered = Session | SessionRefusal
 
 
 class Sessions:
@@ -96,9 +86,10 @@ class Sessions:
         self._table = SessionTable()
         self._listeners = SessionListeners()
         self._registering = 0
-        self._changes = Background(tasks_max=settings.changes_max, events=events)
+        self._codes_changed = 0
         self._touches = SessionTouches(writer=writer, table=self._table)
-        self._loads = StoredSessions(
+        self._addresses = SessionAddresses(table=self._table, touches=self._touches, listeners=self._listeners)
+        self._stored = StoredSessions(
             reader=reader,
             table=self._table,
             touches=self._touches,
@@ -107,8 +98,31 @@ class Sessions:
             start_id=start_id,
             settings=settings,
             events=events,
-            on_lost=self._tell_lost,
-        ).loads
+            on_lost=self._addresses.tell_lost,
+        )
+        self._loads = self._stored.loads
+        self._hearing = SessionHearing(
+            table=self._table,
+            touches=self._touches,
+            addresses=self._addresses,
+            guard=self._guard,
+            stored=self._stored,
+            clock=clock,
+            settings=settings,
+            events=events,
+        )
+        self._updates = SessionUpdates(
+            writer=writer,
+            reader=reader,
+            clock=clock,
+            table=self._table,
+            touches=self._touches,
+            guard=self._guard,
+            hearing=self._hearing,
+            load_by_location=self._load_by_location,
+            settings=settings,
+            events=events,
+        )
 
     def __len__(self) -> int:
         return len(self._table)
@@ -136,6 +150,7 @@ class Sessions:
         identity = self._guard.identify(remote)
         if registration.endpoint_name is None and identity is None:
             return SessionRefusal.BAD_REQUEST
+        codes_changed = self._codes_changed
         device = await find_registrant(self._reader, registration.endpoint_name, identity)
         product = None if device is None else await self._reader.find_product(device.product_id)
         if (
@@ -167,10 +182,11 @@ class Sessions:
         if epoch is None:
             return SessionRefusal.FORBIDDEN
         session.epoch = epoch
+        if codes_changed != self._codes_changed:
+            device = await self._reader.find_device(device.id) or device  # the code it showed may be void by now
         previous = self._table.find(session.device_id)
         if previous is None or previous.epoch < epoch:  # else a later REGISTER has overtaken this one
             self._install(session, previous, device.sealed_auth_code)
-            await self._keep_listed(session)
         return session
 
     async def _is_bound(self, device_id: DeviceId, product: Product) -> bool:
@@ -186,79 +202,11 @@ class Sessions:
         self._loads.forget(session.device_id)
         loser = self._table.put(session, sealed_auth_code)
         self._listeners.started(session, previous)
-        self._tell_lost(loser)
-
-    async def _keep_listed(self, session: Session) -> None:
-        known = await self._reader.list_resources(session.device_id)
-        objects = listed_objects(session.links, known)
-        if objects == known:
-            return
-        try:
-            self._writer.submit(KeepResources(device_id=session.device_id, objects=objects, forget_others=True))
-        except Overloaded:
-            self._events.emit("objects_not_kept", device_id=session.device_id)
+        self._addresses.tell_lost(loser)
 
     def update(self, update: RegistrationUpdate, remote: Remote, then: Callable[[Answered], object]) -> None:
         """Renew a session; `then` is called at once for a plain update of a session in memory."""
-        session = self._table.find_by_location(update.location)
-        if session is not None and is_plain(update, session):
-            then(self._renew(session, update, remote))
-        elif len(update.location) > IMEI_CHARACTERS_MAX:
-            then(SessionRefusal.NOT_FOUND)
-        elif self._changes.is_full:
-            then(SessionRefusal.UNAVAILABLE)
-        else:
-            self._changes.start(self._update_slowly(update, remote, then), name=f"update-{update.location}")
-
-    async def _update_slowly(
-        self, update: RegistrationUpdate, remote: Remote, then: Callable[[Answered], object]
-    ) -> None:
-        try:
-            answer = await self._update(update, remote)
-        except PortError as error:
-            self._events.emit("update_failed", location=update.location, error=error.code)
-            answer = SessionRefusal.UNAVAILABLE
-        then(answer)
-
-    async def _update(self, update: RegistrationUpdate, remote: Remote) -> Answered:
-        session = await self._load_by_location(update.location)
-        if session is None:
-            return SessionRefusal.NOT_FOUND
-        device = await self._reader.find_device(session.device_id)
-        product = await self._reader.find_product(session.product_id)
-        session = self._table.find(session.device_id)
-        if session is None or device is None or product is None:
-            return SessionRefusal.NOT_FOUND
-        self._guard.learn(product)
-        answer = self._renew(session, update, remote)
-        if isinstance(answer, SessionRefusal) or is_plain(update, session):
-            return answer
-        has_new_objects = update.links is not None and update.links != session.links
-        apply_update(session, update, device, product, self._settings)
-        session.deadline = deadline_of(session.lifetime_s, self._clock.wall_ms(), self._settings)
-        self._touches.forget(session.device_id)
-        session.stored_deadline = session.deadline
-        if not await self._writer.perform(ChangeSession(session=replace(session))):
-            return SessionRefusal.NOT_FOUND
-        if has_new_objects:
-            await self._keep_listed(session)
-        return session
-
-    def _renew(self, session: Session, update: RegistrationUpdate, remote: Remote) -> Answered:
-        refusal = self._refuse(session, update.auth_code, remote)
-        if refusal is not None:
-            return refusal
-        now = self._clock.wall_ms()
-        session.last_heard_at = now
-        session.deadline = deadline_of(session.lifetime_s, now, self._settings)
-        self._move(session, remote)
-        self._touches.note_heard(session)
-        return session
-
-    def _refuse(self, session: Session, auth_code: bytes | None, remote: Remote) -> SessionRefusal | None:
-        if not session.is_online(self._clock.wall_ms()):
-            return SessionRefusal.NOT_FOUND
-        return self._guard.refuse(session, remote, auth_code, self._table.sealed_auth_code(session.device_id))
+        self._updates.update(update, remote, then)
 
     async def deregister(self, location: str, auth_code: bytes | None, remote: Remote) -> Answered:
         """End a session at its device's wish; gives it as it was. From elsewhere it counts as an UPDATE would."""
@@ -266,7 +214,7 @@ class Sessions:
             session = await self._load_by_location(location)
             if session is None:
                 return SessionRefusal.NOT_FOUND
-            refusal = self._refuse(session, auth_code, remote)
+            refusal = self._hearing.refuse(session, auth_code, remote)
             if refusal is not None:
                 return refusal
             is_ended = await self._end(session)
@@ -299,68 +247,21 @@ class Sessions:
         cannot be asked now, `otherwise` is called: the notification is as if it had been lost, because a careless RST
         would stop a real device (southbound reference 1.8).
         """
-        if len(coap_token) != OBSERVATION_TOKEN_BYTES:
-            then(None)
-            return
-        device_id = DeviceId(int.from_bytes(coap_token[:4], "big"))
-        session = self._table.find(device_id)
-        if session is not None:
-            then(self._note_notification(session, coap_token, remote))
-            return
-        self._loads.fetch_soon(
-            device_id,
-            lambda loaded: then(None if loaded is None else self._note_notification(loaded, coap_token, remote)),
-            otherwise,
-        )
+        self._hearing.notification(coap_token, remote, then, otherwise)
 
-    def _note_notification(
-        self, session: Session, coap_token: bytes, remote: Remote
-    ) -> tuple[Session, Observation] | None:
-        now = self._clock.wall_ms()
-        observation = session.find_observation(coap_token)
-        if observation is None or not session.is_online(now) or not self._guard.may_report(session, remote):
-            return None
-        session.last_heard_at = now
-        if self._guard.may_move_by_token(session, remote):
-            self._move(session, remote)
-        self._touches.note_heard(session)
-        return session, observation
+    def hear_sender(
+        self, remote: Remote, then: Callable[[Session | None], object], otherwise: Callable[[], object]
+    ) -> None:
+        """Find the online session whose address this is: a Send names nobody else.
 
-    def hear_sender(self, remote: Remote) -> Session | None:
-        """Give the online session whose address this is, if it is in memory: a Send names nobody else.
-
-        Refreshes last-heard, not the deadline.
+        Refreshes last-heard, not the deadline. At once when the session is in memory; else the store is asked, for an
+        earlier run of the server may have heard it there. Where that is not possible now, `otherwise` is called.
         """
-        session = self._table.find_by_remote(remote)
-        if session is None or not session.is_online(self._clock.wall_ms()):
-            return None
-        if not self._guard.may_report(session, remote):
-            return None
-        self.hear_answer(session.device_id)
-        return session
+        self._hearing.sender(remote, then, otherwise)
 
     def hear_answer(self, device_id: DeviceId) -> None:
         """The device answered a request of ours."""
-        session = self._table.find(device_id)
-        if session is not None:
-            session.last_heard_at = self._clock.wall_ms()
-            self._touches.note_heard(session)
-
-    def _move(self, session: Session, remote: Remote) -> None:
-        if session.remote == remote:
-            return
-        left = session.remote
-        loser = self._table.move(session, remote)
-        self._touches.note_urgent(session)
-        self._tell_lost(loser)
-        if left is not None and self._table.find_by_remote(left) is None:
-            self._listeners.left(session, left)
-
-    def _tell_lost(self, loser: Session | None) -> None:
-        if loser is None:
-            return
-        self._touches.note_urgent(loser)
-        self._listeners.lost(loser)
+        self._hearing.answer(device_id)
 
     # --- looking up ---------------------------------------------------------------------------------------------
 
@@ -381,6 +282,12 @@ class Sessions:
     def product_changed(self, product: Product) -> None:
         """A product allows other ways now."""
         self._guard.learn(product)
+
+    def auth_code_changed(self, device: Device) -> None:
+        """The device has to show another code; its next uplink with the old one is refused."""
+        self._codes_changed += 1
+        self._loads.forget(device.id)  # what is being read may be of before
+        self._table.set_auth_code(device.id, device.sealed_auth_code)
 
     def forget_device(self, device_id: DeviceId) -> None:
         """The device was deleted; its next UPDATE finds nothing."""

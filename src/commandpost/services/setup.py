@@ -10,8 +10,7 @@ from typing import Final
 
 from commandpost.domain.operation import Discover, Observe, Read
 from commandpost.domain.resource import (
-    DiscoveredInstance,
-    DiscoveredObject,
+    UNLISTED_OBJECTS,
     ObjectLinkEntry,
     ObjectValues,
     OperationResult,
@@ -21,8 +20,6 @@ from commandpost.domain.session import Session, SetupKind, SetupStep
 
 AUTO_OBSERVE_EXCLUDED: Final = (0, 1, 2, 3, 4, 5, 6, 7, 21)
 """Modules refuse to observe the standard objects with 4.05; 21 is OSCORE (southbound reference 1.4, 1.6)."""
-UNLISTED_OBJECTS: Final = (0, 21)
-"""Security and OSCORE: a device that lists them is mistaken, and is not asked about them."""
 SETUP_STEPS_MAX: Final = 256
 """A registration's payload is at most 512 bytes on modules, 30 to 50 links; generic clients may have a few more."""
 MODEL_TEXT_MAX: Final = 32  # northbound reference 3.2: manu_id and model
@@ -58,30 +55,6 @@ def plan_objects(
         objects = dict.fromkeys(ResourcePath(object_id=link.object_id) for link in listed)
         steps += [SetupStep(SetupKind.DISCOVER, Discover(path=path)) for path in objects]
     return tuple(steps[:SETUP_STEPS_MAX])
-
-
-def listed_objects(links: Iterable[ObjectLinkEntry], known: Iterable[DiscoveredObject]) -> tuple[DiscoveredObject, ...]:
-    """Give a device's objects as its list has them, with the resources that are known of those instances."""
-    resources = {
-        (thing.object_id, instance.id): instance.resource_ids for thing in known for instance in thing.instances
-    }
-    instances: dict[int, set[int]] = {}
-    for link in links:
-        if link.object_id in UNLISTED_OBJECTS:
-            continue
-        found = instances.setdefault(link.object_id, set())
-        if link.instance_id is not None:
-            found.add(link.instance_id)
-    return tuple(
-        DiscoveredObject(
-            object_id=object_id,
-            instances=tuple(
-                DiscoveredInstance(id=number, resource_ids=resources.get((object_id, number), ()))
-                for number in sorted(instances[object_id])
-            ),
-        )
-        for object_id in sorted(instances)
-    )
 
 
 def read_identity(result: OperationResult | None) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock, EventSink, StoreReader
-from commandpost.domain.session import Session, stored_slack_ms
+from commandpost.domain.session import Remote, Session, stored_slack_ms
 from commandpost.services.registration import SessionSettings, share_links
 from commandpost.services.session_guard import SessionGuard
 from commandpost.services.session_loads import SessionLoads
@@ -45,6 +45,17 @@ class StoredSessions:
             self._read, loads_max=settings.loads_max, waiters_max=settings.load_waiters_max, events=events
         )
         """Reads; what it gives is in memory by then. None: the device has no session that is online."""
+
+    async def find_at(self, remote: Remote) -> Session | None:
+        """Give the session that has this address, read by what the store says of it; its way may be forbidden by now.
+
+        What is in memory knows better than the store where its device is.
+        """
+        stored = await self._reader.find_session_by_remote(remote)
+        if stored is None:
+            return None
+        session = self._table.find(stored.device_id) or await self.loads.fetch(stored.device_id)
+        return session if session is not None and session.remote == remote else None
 
     async def _read(self, device_id: DeviceId) -> Session | None:
         stored = await self._reader.find_session(device_id)

@@ -13,7 +13,7 @@ from commandpost.domain.errors import Invalid, NotFound
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import Clock, Page, StoreReader, StoreWriter
 from commandpost.domain.push import check_url
-from commandpost.domain.push_facts import AddTrigger, NotTriggered, RemoveTrigger, TellSilences, UpdateTrigger
+from commandpost.domain.push_facts import AddTrigger, NotTriggered, RemoveTrigger, UpdateTrigger
 from commandpost.domain.push_ports import PushReader, PushSender
 from commandpost.domain.trigger import (
     DEVICES_MAX,
@@ -23,6 +23,7 @@ from commandpost.domain.trigger import (
     TRIGGERS_PER_STREAM_MAX,
     Condition,
     Trigger,
+    TriggerChange,
 )
 from commandpost.services.named_devices import check_named_devices
 
@@ -37,18 +38,6 @@ class NewTrigger:
     stream_uuids: tuple[str, ...] | None = None
     url: str
     condition: Condition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerChange:
-    """What is to be different; None stays. An empty tuple of devices or streams means all."""
-
-    title: str | None = None
-    stream_id: str | None = None
-    device_ids: tuple[DeviceId, ...] | None = None
-    stream_uuids: tuple[str, ...] | None = None
-    url: str | None = None
-    condition: Condition | None = None
 
 
 class Triggers:
@@ -101,7 +90,7 @@ class Triggers:
         fact = AddTrigger(trigger=trigger, triggers_max=self._triggers_max, of_stream_max=TRIGGERS_PER_STREAM_MAX)
         added = await self._writer.perform(fact)
         if isinstance(added, NotTriggered):
-            raise self._refusal(added, trigger)
+            raise self._refusal(added, product, trigger.stream_id)
         self._on_change()
         return added
 
@@ -113,25 +102,17 @@ class Triggers:
             Invalid: names the field, what was found and what is allowed.
         """
         before = await self.get(product, trigger_id)
-        trigger = Trigger(
-            id=before.id,
-            product_id=before.product_id,
-            title=before.title if change.title is None else change.title,
-            stream_id=before.stream_id if change.stream_id is None else change.stream_id,
-            device_ids=before.device_ids if change.device_ids is None else change.device_ids or None,
-            stream_uuids=before.stream_uuids if change.stream_uuids is None else change.stream_uuids or None,
-            url=before.url if change.url is None else change.url,
-            condition=before.condition if change.condition is None else change.condition,
-            created_at=before.created_at,
-        )
-        self._check(trigger)
+        self._check(change)
         # Only what the caller names now: a device that went since must not keep its trigger from being changed.
         await check_named_devices(self._devices, product.id, change.device_ids or ())
-        changed = await self._writer.perform(UpdateTrigger(trigger=trigger, of_stream_max=TRIGGERS_PER_STREAM_MAX))
+        fact = UpdateTrigger(
+            product_id=product.id, trigger_id=trigger_id, change=change, of_stream_max=TRIGGERS_PER_STREAM_MAX
+        )
+        changed = await self._writer.perform(fact)
         if changed is None:
             raise NotFound("trigger", str(trigger_id))
         if isinstance(changed, NotTriggered):
-            raise self._refusal(changed, trigger)
+            raise self._refusal(changed, product, change.stream_id or before.stream_id)
         self._on_change()
         return changed
 
@@ -160,39 +141,28 @@ class Triggers:
             raise NotFound("trigger", str(trigger_id))
         self._on_change()
 
-    def _check(self, trigger: Trigger) -> None:
-        if not 1 <= len(trigger.title) <= TITLE_CHARACTERS_MAX:
-            raise Invalid("title", trigger.title[:TITLE_CHARACTERS_MAX], f"1 to {TITLE_CHARACTERS_MAX} characters")
-        try:
-            check_stream_id(trigger.stream_id)
-        except Invalid as error:
-            raise Invalid("ds_id", error.found, error.allowed) from None
-        if len(trigger.device_ids or ()) > DEVICES_MAX:
-            raise Invalid("dev_ids", f"{len(trigger.device_ids or ())} devices", f"at most {DEVICES_MAX}")
-        if len(trigger.stream_uuids or ()) > STREAMS_MAX:
-            raise Invalid("ds_uuids", f"{len(trigger.stream_uuids or ())} streams", f"at most {STREAMS_MAX}")
-        self._sender.check_url(check_url(trigger.url))
+    def _check(self, given: Trigger | TriggerChange) -> None:
+        """Look at what is given; what a change leaves as it is was looked at before."""
+        if given.title is not None and not 1 <= len(given.title) <= TITLE_CHARACTERS_MAX:
+            raise Invalid("title", given.title[:TITLE_CHARACTERS_MAX], f"1 to {TITLE_CHARACTERS_MAX} characters")
+        if given.stream_id is not None:
+            try:
+                check_stream_id(given.stream_id)
+            except Invalid as error:
+                raise Invalid("ds_id", error.found, error.allowed) from None
+        if len(given.device_ids or ()) > DEVICES_MAX:
+            raise Invalid("dev_ids", f"{len(given.device_ids or ())} devices", f"at most {DEVICES_MAX}")
+        if len(given.stream_uuids or ()) > STREAMS_MAX:
+            raise Invalid("ds_uuids", f"{len(given.stream_uuids or ())} streams", f"at most {STREAMS_MAX}")
+        if given.url is not None:
+            self._sender.check_url(check_url(given.url))
 
-    def _refusal(self, reason: NotTriggered, trigger: Trigger) -> Invalid | NotFound:
+    def _refusal(self, reason: NotTriggered, product: Product, stream_id: str) -> Invalid | NotFound:
         match reason:
             case NotTriggered.PRODUCT_GONE:
-                return NotFound("product", str(trigger.product_id))
+                return NotFound("product", str(product.id))
             case NotTriggered.TOO_MANY:
                 return Invalid("triggers", f"{self._triggers_max} already", f"at most {self._triggers_max}")
             case NotTriggered.TOO_MANY_OF_STREAM:
                 count = TRIGGERS_PER_STREAM_MAX
-                return Invalid("ds_id", f"{count} triggers look at {trigger.stream_id}", f"at most {count}")
-
-
-class SilenceWatch:
-    """A duty: gives the alarms of silences that have become long enough."""
-
-    def __init__(self, *, writer: StoreWriter, clock: Clock, slice_max: int = 200, interval_s: float = 1.0) -> None:
-        self._writer = writer
-        self._clock = clock
-        self.slice_max = slice_max
-        self.interval_s = interval_s
-
-    async def tick(self) -> int:
-        """Tell one slice."""
-        return await self._writer.perform(TellSilences(now=self._clock.wall_ms(), limit=self.slice_max))
+                return Invalid("ds_id", f"{count} triggers look at {stream_id}", f"at most {count}")

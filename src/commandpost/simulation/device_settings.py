@@ -103,8 +103,12 @@ class DeviceCounters:
     done: int = 0
     """Operations carried out."""
     answers: int = 0
+    let_in: int = 0
+    """Devices that were registered at least once."""
     failures: int = 0
-    """Registers, Updates and confirmable notifications that were refused or never answered."""
+    """Registers, Updates and confirmable notifications that were refused or never answered, and failed handshakes."""
+    last_failure: str = ""
+    """Why a registration or a handshake failed last, in words for people."""
     wakes: int = 0
     reboots: int = 0
     moves: int = 0

@@ -16,6 +16,7 @@ from commandpost.protocols.coap.codec import peek_header
 from commandpost.protocols.coap.message import MessageType
 from commandpost.protocols.dtls.client import (
     ClientClosed,
+    ClientEnd,
     ClientOpened,
     ClientParameters,
     DtlsClient,
@@ -23,9 +24,12 @@ from commandpost.protocols.dtls.client import (
 )
 from commandpost.protocols.errors import EncodeError
 from commandpost.simulation.device_channel import DeviceLink
+from commandpost.simulation.device_settings import DeviceCounters
 
 WAITING_MAX: Final = 4  # while the handshake lasts: a Register and its repetitions
 SILENT_SENDS_MAX: Final = 5  # confirmable messages without any answer: one and its four repetitions
+
+_FAILED: Final = (ClientEnd.REFUSED, ClientEnd.FAILED, ClientEnd.TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +53,16 @@ class DtlsDeviceLink:
         scheduler: Scheduler,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        counters: DeviceCounters | None = None,
     ) -> None:
-        """Carry nothing yet; the first datagram begins a handshake."""
+        """Carry nothing yet; the first datagram begins a handshake. What fails is counted in `counters` too."""
         self._link = link
         self._server = server
         self._credential = credential
         self._scheduler = scheduler
         self._clock = clock
         self._random_bytes = random_bytes
+        self._counters = counters if counters is not None else DeviceCounters()
         self._client: DtlsClient | None = None
         self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
         self._receiver: Callable[[Remote, bytes], object] | None = None
@@ -137,8 +143,12 @@ class DtlsDeviceLink:
                     self.handshakes += 1
                     while self._waiting:
                         self._send(self._waiting.popleft())
-                case ClientClosed():
+                case ClientClosed(reason=reason, alert=alert):
                     self.failures += 1
+                    if reason in _FAILED:
+                        self._counters.failures += 1
+                        told = "" if alert is None else f", alert {alert}"
+                        self._counters.last_failure = f"DTLS handshake {reason.value}{told}"
                     if self._client is client:
                         self._client = None
         if client is not None:

@@ -77,6 +77,7 @@ class Fleet:
             elapsed_s=self._clock.monotonic() - self._began_at,
             started=len(self.devices),
             registered=counters.registered_now,
+            never_let_in=len(self.devices) - counters.let_in,
             awake=counters.awake_now,
             created=self._created,
             existing=self._existing,
@@ -91,6 +92,7 @@ class Fleet:
             datagrams_received=counters.datagrams_received,
             datagrams_lost=self._link_counters.lost,
             sends_failed=self._link_counters.sends_failed,
+            last_failure=counters.last_failure,
         )
 
     async def _resolve(self) -> ServerAddress:
@@ -173,6 +175,7 @@ class Fleet:
             scheduler=asyncio.get_running_loop(),
             clock=self._clock,
             random_bytes=random.randbytes,  # of a seed, as everything here: these devices have no secrets
+            counters=self._counters,
         )
         self._protected.append(protected)
         return protected

@@ -119,12 +119,14 @@ class FleetSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetProgress:
-    """Where the fleet stands; everything but the first rows only grows."""
+    """Where the fleet stands; everything but the first rows only grows, and the last one is words."""
 
     elapsed_s: float
     started: int
     registered: int
     """How many are registered now, as far as they know."""
+    never_let_in: int
+    """How many are on and were not registered once."""
     awake: int
     """How many have their radio on now."""
     created: int
@@ -145,3 +147,5 @@ class FleetProgress:
     """Lost on purpose, both directions."""
     sends_failed: int
     """Datagrams the operating system would not take."""
+    last_failure: str
+    """Why a registration or a handshake failed last, in words for people."""

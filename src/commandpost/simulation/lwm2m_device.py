@@ -2,7 +2,8 @@
 
 Here: the device's life. Everything it uses is given (link, scheduler, clock, randomness), so the same class lives on
 the memory network in virtual time and on a real socket. It polls nothing: a sleeping device costs one timer.
-Not here: its radio (device_channel), its answers (request_answerer, object_server), its objects (objects).
+Not here: its radio (device_channel), its requests (own_exchange), its notifications (device_notifications), its answers
+(request_answerer, object_server), its objects (objects).
 
 Source: OMA LwM2M 1.1 core section 6; southbound reference 1.4 to 1.8, 2.1 and 2.2 for how modules do it.
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 from commandpost.domain.ports import Clock, Scheduler, Timer
 from commandpost.domain.session import Remote
-from commandpost.protocols.coap.codes import Code
+from commandpost.protocols.coap.codes import Code, format_code
 from commandpost.protocols.coap.events import (
     Event,
     ExchangeEnded,
@@ -26,26 +27,20 @@ from commandpost.protocols.coap.events import (
     ResponseReceived,
     UnmatchedResponse,
 )
-from commandpost.protocols.coap.exchange import Request
 from commandpost.protocols.coap.message import CoapMessage
-from commandpost.protocols.lwm2m.bootstrap import format_bootstrap_request
 from commandpost.protocols.lwm2m.lifetime import renewal_delay_s
-from commandpost.protocols.lwm2m.registration import (
-    format_deregister,
-    format_register,
-    format_update,
-)
 from commandpost.simulation.behaviours import CONDUCTS
 from commandpost.simulation.bootstrap_client import PENDING_S, BootstrapClient
 from commandpost.simulation.device_channel import DeviceChannel, DeviceLink
+from commandpost.simulation.device_notifications import DeviceNotifications
 from commandpost.simulation.device_settings import DeviceCounters, DeviceSettings, ServedRequest
 from commandpost.simulation.object_server import ObjectServer
 from commandpost.simulation.objects import ObjectTree
-from commandpost.simulation.registration_path import below_rd, location_of
+from commandpost.simulation.own_exchange import OwnExchange, Purpose
+from commandpost.simulation.registration_path import location_of
 from commandpost.simulation.request_answerer import RequestAnswerer
 
 SERVED_KEPT_DEFAULT: Final = 10_000  # entries of the log; a fleet keeps none
-EXCHANGE_S: Final = 93.0  # RFC 7252 section 4.8.2: MAX_TRANSMIT_WAIT, the longest a device waits for its server
 BOOT_S: Final = 2.0
 _DOUBLINGS_MAX: Final = 16  # of the back-off; retry_max_s ends it long before
 
@@ -58,13 +53,6 @@ class DeviceState(Enum):
     UNREGISTERED = "unregistered"
     """It has no location, and registers at its next wake-up or after its back-off."""
     REGISTERED = "registered"
-
-
-class _Purpose(Enum):
-    BOOTSTRAP = "bootstrap"
-    REGISTER = "register"
-    UPDATE = "update"
-    DEREGISTER = "deregister"
 
 
 class SimulatedDevice:
@@ -131,12 +119,18 @@ class SimulatedDevice:
             on_idle=self._plan,
             on_served=on_served,
         )
-        self._exchange: tuple[int, _Purpose] | None = None
-        self._exchange_number = 0
-        self._undelivered = 0
+        self._exchange = OwnExchange(settings=settings, channel=self._channel, tree=self.tree, random=random)
+        self._notifications = DeviceNotifications(
+            settings=settings,
+            channel=self._channel,
+            objects=self._objects,
+            tree=self.tree,
+            random=random,
+            counters=self.counters,
+        )
         self._failures_in_a_row = 0
+        self._was_let_in = False
         self._renew_at = 0.0
-        self._notify_at = 0.0
         self._life: Timer | None = None
 
     # What its owner may see and do.
@@ -171,9 +165,7 @@ class SimulatedDevice:
             self.stop()
             return
         self._channel.turn_on()
-        if self._exchange is not None:
-            self._channel.endpoint.cancel_exchange(self._exchange[0])
-        self._send(_Purpose.DEREGISTER, format_deregister(below_rd(self.location), auth_code=self.settings.auth_code))
+        self._exchange.deregister(self.location)
         self._channel.drive()
 
     def wake(self) -> None:
@@ -181,13 +173,13 @@ class SimulatedDevice:
         if self.state is DeviceState.OFF:
             return
         self._channel.turn_on()
-        if self._exchange is None:
+        if not self._exchange.is_open:
             if self._moves_on_uplink:
                 self._channel.rebind()
             if self.location is None or self.settings.updates_on_wake or self._channel.now() >= self._renew_at:
                 self._renew()
             elif self.settings.notify_s is not None:
-                self._notify()
+                self._notifications.send()
         self._channel.drive()
         self._plan()
 
@@ -198,7 +190,7 @@ class SimulatedDevice:
 
     def update(self) -> None:
         """Send an Update now, or a Register when it has no registration."""
-        if self.state is not DeviceState.OFF and self._exchange is None:
+        if self.state is not DeviceState.OFF and not self._exchange.is_open:
             self._channel.turn_on()
             self._renew()
             self._channel.drive()
@@ -207,7 +199,7 @@ class SimulatedDevice:
         """Measure, and notify everything that is observed, now."""
         if self.state is DeviceState.REGISTERED:
             self._channel.turn_on()
-            self._notify()
+            self._notifications.send()
             self._channel.drive()
             self._plan()
 
@@ -229,16 +221,16 @@ class SimulatedDevice:
         now = self._channel.now()
         if not self.is_awake:
             self.wake()
-        elif self._exchange is not None:
+        elif self._exchange.is_open:
             return  # its end plans anew
         elif self.bootstrap is not None and self.bootstrap.is_pending:
             self.bootstrap.give_up()
-            self.counters.failures += 1
+            self._fail("bootstrap: not finished in time")
             self._channel.takes_requests = False
             self._back_off()
         elif self.location is None or now >= self._renew_at:
             self.wake()
-        elif self._notifies_now_and_then and now >= self._notify_at:
+        elif self._notifications.are_regular and now >= self._notifications.due_at:
             self.notify()
         elif self._may_sleep and now >= self._channel.traffic_at + self.settings.awake_s:
             self._sleep()
@@ -247,22 +239,19 @@ class SimulatedDevice:
 
     def _plan(self) -> None:
         """Set the timer to the next thing; nothing while an exchange is open or none led to a registration."""
-        if self.location is None or not self.is_awake or self._exchange is not None:
+        if self.location is None or not self.is_awake or self._exchange.is_open:
             return
         at = self._renew_at
-        if self._notifies_now_and_then:
-            at = min(at, self._notify_at)
+        if self._notifications.are_regular:
+            at = min(at, self._notifications.due_at)
         if self._may_sleep:
             at = min(at, self._channel.traffic_at + self.settings.awake_s)
         self._live_at(at)
 
     @property
     def _may_sleep(self) -> bool:
-        return self.settings.sleep_s > 0 and self._undelivered == 0 and not self._answerer.is_busy
-
-    @property
-    def _notifies_now_and_then(self) -> bool:
-        return bool(self.settings.notify_s) and bool(self._objects.observations)
+        is_settled = self._notifications.are_delivered and not self._answerer.is_busy
+        return self.settings.sleep_s > 0 and is_settled
 
     def _live_at(self, at: float) -> None:
         if self._life is not None:
@@ -278,74 +267,53 @@ class SimulatedDevice:
     def _restart(self) -> None:
         self._lose_registration()
         self._answerer.forget()
-        self._exchange = None
-        self._undelivered = 0
+        self._exchange.forget()
+        self._notifications.forget()
         self._channel.restart()
 
     # Registration.
 
     def _renew(self) -> None:
-        settings = self.settings
         if self.bootstrap is not None and not self.bootstrap.is_finished:
-            request = format_bootstrap_request(
-                settings.endpoint_name, auth_code=settings.auth_code, preferred_format=settings.preferred_format
-            )
-            self._send(_Purpose.BOOTSTRAP, request)
+            self._exchange.bootstrap()
         elif self.location is None:
-            request = format_register(
-                settings.endpoint_name,
-                links=self.tree.links,
-                lifetime_s=settings.lifetime_s,
-                binding=settings.binding,
-                auth_code=settings.auth_code,
-            )
-            self._send(_Purpose.REGISTER, request)
+            self._exchange.register()
         else:
-            request = format_update(
-                below_rd(self.location), lifetime_s=settings.lifetime_s, auth_code=settings.auth_code
-            )
-            self._send(_Purpose.UPDATE, request)
-
-    def _send(self, purpose: _Purpose, request: Request) -> None:
-        now = self._channel.now()
-        self._exchange_number += 1
-        self._exchange = (self._exchange_number, purpose)
-        self._channel.endpoint.send_request(
-            self._channel.server,
-            request,
-            exchange_id=self._exchange_number,
-            token=self._random.getrandbits(32).to_bytes(4, "big"),
-            deadline=now + EXCHANGE_S,
-            now=now,
-        )
+            self._exchange.update(self.location)
 
     def _on_own_end(self, exchange_id: int, message: CoapMessage | None) -> None:
-        if self._exchange is None or self._exchange[0] != exchange_id:
+        purpose = self._exchange.take_end(exchange_id)
+        if purpose is None:
             return
-        purpose = self._exchange[1]
-        self._exchange = None
         match purpose, message.code if message is not None else None:
-            case _Purpose.BOOTSTRAP, Code.CHANGED if self.bootstrap is not None:
+            case Purpose.BOOTSTRAP, Code.CHANGED if self.bootstrap is not None:
                 self.bootstrap.begin()
                 self._channel.takes_requests = True
                 self._live_at(self._channel.now() + PENDING_S)
-            case _Purpose.REGISTER, Code.CREATED if message is not None and (location := location_of(message)):
+            case Purpose.REGISTER, Code.CREATED if message is not None and (location := location_of(message)):
                 self._become_registered(location)
-            case _Purpose.UPDATE, Code.CHANGED:
+            case Purpose.UPDATE, Code.CHANGED:
                 self.counters.updates += 1
                 self._renewed()
-            case _Purpose.DEREGISTER, _:
+            case Purpose.DEREGISTER, _:
                 self.counters.deregistrations += message is not None and message.code == Code.DELETED
                 self.stop()
-            case _Purpose.UPDATE, int():
+            case Purpose.UPDATE, int():
                 # Whatever else it says, the client drops to a new registration (southbound reference 1.5).
-                self.counters.failures += 1
+                self._fail_own(purpose, message)
                 self._lose_registration()
                 self._renew()
             case _:
-                self.counters.failures += 1
+                self._fail_own(purpose, message)
                 self._lose_registration()
                 self._back_off()
+
+    def _fail_own(self, purpose: Purpose, message: CoapMessage | None) -> None:
+        self._fail(f"{purpose.value}: {'no answer' if message is None else format_code(message.code)}")
+
+    def _fail(self, why: str) -> None:
+        self.counters.failures += 1
+        self.counters.last_failure = why
 
     def _on_bootstrap_request(self, bootstrap: BootstrapClient, event: RequestReceived) -> None:
         code = bootstrap.answer(event.message)
@@ -357,6 +325,8 @@ class SimulatedDevice:
     def _become_registered(self, location: str) -> None:
         self.counters.registrations += 1
         self.counters.registered_now += 1
+        self.counters.let_in += not self._was_let_in
+        self._was_let_in = True
         self.location = location
         self.state = DeviceState.REGISTERED
         self._channel.takes_requests = True
@@ -367,8 +337,8 @@ class SimulatedDevice:
         now = self._channel.now()
         self._failures_in_a_row = 0
         self._renew_at = now + renewal_delay_s(self.settings.lifetime_s)
-        if self.settings.notify_s is not None and now >= self._notify_at:
-            self._notify()
+        if self.settings.notify_s is not None and now >= self._notifications.due_at:
+            self._notifications.send()
         self._plan()
 
     def _lose_registration(self) -> None:
@@ -388,25 +358,7 @@ class SimulatedDevice:
             self._channel.turn_off()
         self._live_at(self._channel.now() + delay_s * (1.0 + self._random.random() / 2))
 
-    # Notifications and events.
-
-    def _notify(self) -> None:
-        now = self._channel.now()
-        self._notify_at = now + (self.settings.notify_s or 0.0)
-        self.tree.measure(self._random)
-        for observation, content in self._objects.notifications():
-            self.counters.notifications += 1
-            self._undelivered += self.settings.confirms_notifications
-            self._channel.endpoint.send_message(
-                self._channel.server,
-                code=content.code,
-                token=observation.coap_token,
-                options=content.options,
-                payload=content.payload,
-                confirmable=self.settings.confirms_notifications,
-                now=now,
-                delivery_id=observation.number,
-            )
+    # Events.
 
     def _on_event(self, event: Event) -> None:
         match event:
@@ -435,5 +387,5 @@ class SimulatedDevice:
                 pass
 
     def _on_notified(self) -> None:
-        self._undelivered = max(0, self._undelivered - 1)
+        self._notifications.ended()
         self._plan()

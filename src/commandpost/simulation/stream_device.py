@@ -90,6 +90,7 @@ class StreamDevice:
         )
         self._is_open = False
         self._failures_in_a_row = 0
+        self._was_let_in = False
         self._return_at = 0.0
         self._report_at = inf
         self._traffic_at = 0.0
@@ -302,6 +303,8 @@ class StreamDevice:
     def _on_logged_in(self) -> None:
         self.state = StreamState.CONNECTED
         self.counters.logins += 1
+        self.counters.let_in += not self._was_let_in
+        self._was_let_in = True
         self.counters.connected_now += 1
         self._failures_in_a_row = 0
         self._traffic_at = self._now()

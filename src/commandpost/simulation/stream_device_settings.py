@@ -61,6 +61,8 @@ class StreamCounters:
     connected_now: int = 0
     """How many are logged in, as far as they know."""
     logins: int = 0
+    let_in: int = 0
+    """Devices that were logged in at least once."""
     refused: int = 0
     """Logins the server refused."""
     lost: int = 0

@@ -88,6 +88,7 @@ class StreamFleet:
             elapsed_s=self._clock.monotonic() - self._began_at,
             started=len(self.devices),
             connected=counters.connected_now,
+            never_let_in=len(self.devices) - counters.let_in,
             created=self._created,
             existing=self._existing,
             logins=counters.logins,

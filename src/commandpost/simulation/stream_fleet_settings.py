@@ -127,6 +127,8 @@ class StreamProgress:
     started: int
     connected: int
     """How many are logged in now, as far as they know."""
+    never_let_in: int
+    """How many are on and were not logged in once."""
     created: int
     """Devices the HTTP API made."""
     existing: int

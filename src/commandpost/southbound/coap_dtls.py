@@ -116,7 +116,7 @@ class CoapDtlsLink:
         self._claims = DtlsClaims(keys_for=keys_for, offer=self._offer, events=self._events)
         if store is not None:
             self._saving = AssociationSaving(
-                store=store, scheduler=self._scheduler, export=self._server.export, reserve=self._reserve
+                store=store, scheduler=self._scheduler, engine=self._server, reserve=self._reserve
             )
 
     # --- a DatagramLink -----------------------------------------------------------------------------------------------
@@ -150,6 +150,8 @@ class CoapDtlsLink:
             for association in list(self._by_association)[:GOODBYES_MAX]:
                 self._server.close(association, now=self._clock.monotonic())
             self._flush()
+        else:
+            self._saving.finish()
         self.close()
 
     def close(self) -> None:
@@ -172,6 +174,11 @@ class CoapDtlsLink:
         """Give where the peer is now."""
         address = self._server.find_remote(association)
         return None if address is None else _remote_of(address)
+
+    def settle(self, peer: DtlsPeer) -> None:
+        """Have it on disk, before anything that is written from now on, which of its records were read."""
+        if self._saving is not None:
+            self._saving.settle(peer)
 
     # --- a restart ----------------------------------------------------------------------------------------------------
 
@@ -244,6 +251,8 @@ class CoapDtlsLink:
         match event:
             case DataReceived(association=association, payload=payload):
                 peer = self._by_association.get(association)
+                if peer is not None and self._saving is not None:
+                    self._saving.heard(peer)
                 if peer is not None and self._receiver is not None and self._peers.find(peer.remote) is peer:
                     self._receiver(peer.remote, payload)
             case KeysWanted():

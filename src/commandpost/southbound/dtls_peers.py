@@ -27,6 +27,10 @@ class DtlsListener(Protocol):
         """Give where the peer is now."""
         ...
 
+    def settle(self, peer: "DtlsPeer") -> None:
+        """What the peer sent is about to change something on disk."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtlsPeer:
@@ -84,6 +88,12 @@ class DtlsPeers:
         """Give who has proved to be there; None: nobody, or it is no association."""
         peer = self._by_remote.get(remote)
         return None if peer is None else peer.identity
+
+    def settle(self, remote: Remote) -> None:
+        """What came from there is about to change something on disk; without DTLS nothing has to be done."""
+        peer = self._by_remote.get(remote)
+        if peer is not None:
+            peer.listener.settle(peer)
 
     def describe(self, remote: Remote | None) -> str:
         """Write where a peer is now, for a person: `coaps://192.0.2.1:40000`; without DTLS as `format_remote`."""

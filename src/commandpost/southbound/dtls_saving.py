@@ -1,7 +1,9 @@
 """DTLS associations and the disk: their bytes, and bringing them back.
 
-Numbers of records are reserved ahead by the engine, so an association that comes back uses none twice. Not here:
-sealing and the store (services.dtls_associations).
+Numbers of records are reserved ahead by the engine, so an association that comes back uses none twice. How far the
+peer's records were read is a mark beside the state, because it changes with each of them: gathered and written behind,
+but before whatever a record makes somebody else write (`settle`). Not here: sealing and the store
+(services.dtls_associations).
 
 Wire: a version byte; fields of 2 bytes length, big-endian, and that many bytes, in the order of `_FIELDS`; then the
 next number to write (8 bytes), the newest one read plus one (8), and the longest fragment (2).
@@ -9,11 +11,12 @@ next number to write (8 bytes), the newest one read plus one (8), and the longes
 
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from commandpost.domain.device import KeyLabel
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.ports import EventSink, Scheduler
+from commandpost.domain.ports import EventSink, Scheduler, Timer
 from commandpost.domain.session import PeerIdentity, Remote
 from commandpost.protocols.dtls.association import SavedAssociation
 from commandpost.protocols.dtls.events import AssociationId
@@ -21,6 +24,7 @@ from commandpost.protocols.dtls.record_protection import Protection, WriteKeys
 from commandpost.southbound.dtls_peers import DtlsPeer
 from commandpost.southbound.remote import listener_of
 
+MARKS_GATHERED_S: Final = 0.1  # one commit for what a fleet sends meanwhile; and what a crash may forget
 SAVE_AGAIN_S: Final = 1.0  # the store is full or gone; until then an association has half a block of numbers left
 
 _VERSION: Final = b"\x01"
@@ -46,6 +50,11 @@ class KeptState(Protocol):
         """What `encode_association_state` gave."""
         ...
 
+    @property
+    def read_next(self) -> int:
+        """The mark: the number after the newest record that is known to have been read."""
+        ...
+
 
 class AssociationStore(Protocol):
     """What the associations service does; see services.dtls_associations."""
@@ -60,6 +69,16 @@ class AssociationStore(Protocol):
         otherwise: Callable[[], object],
     ) -> None:
         """Put an association on disk."""
+        ...
+
+    def note_read(
+        self, remote: Remote, read_next: int, *, then: Callable[[], object], otherwise: Callable[[], object]
+    ) -> None:
+        """Raise the mark of an association, behind everything else."""
+        ...
+
+    def settle_read(self, remote: Remote, read_next: int, *, then: Callable[[], object]) -> None:
+        """Raise it before anything that is written from now on."""
         ...
 
     def drop(self, remote: Remote) -> None:
@@ -79,6 +98,22 @@ class RestoringLink(Protocol):
         ...
 
 
+class SavedEngine(Protocol):
+    """What the engine is asked and told about an association; see protocols.dtls.server."""
+
+    def export(self, association: AssociationId) -> SavedAssociation:
+        """Give one that is open as it is."""
+        ...
+
+    def newest_read(self, association: AssociationId) -> int | None:
+        """Give the number of the newest record from the peer; None if it is over."""
+        ...
+
+    def confirm_read(self, association: AssociationId, newest: int) -> None:
+        """Hear that this number is on disk."""
+        ...
+
+
 class AssociationSaving:
     """Saves the associations of one link: when numbers are to be reserved, when a peer was heard, and when it moves."""
 
@@ -87,21 +122,21 @@ class AssociationSaving:
         *,
         store: AssociationStore,
         scheduler: Scheduler,
-        export: Callable[[AssociationId], SavedAssociation],
+        engine: SavedEngine,
         reserve: Callable[[AssociationId, int], object],
     ) -> None:
-        """Save nothing yet.
-
-        Args:
-            export: gives an association as it is; only called for one that is open.
-            reserve: hears that an export with this bound is on disk.
-        """
+        """Save nothing yet; `reserve` hears that an export with this bound is on disk."""
         self._store = store
         self._scheduler = scheduler
-        self._export = export
+        self._engine = engine
         self._reserve = reserve
         self._under_way: dict[AssociationId, bool] = {}
         """Saves the store has not answered; True: to be saved again then."""
+        self._heard: dict[AssociationId, DtlsPeer] = {}
+        """Those whose mark is to be written."""
+        self._marking: dict[AssociationId, DtlsPeer | None] = {}
+        """Marks the store has not answered, with the peer if it was heard again since."""
+        self._timer: Timer | None = None
 
     def save(self, peer: DtlsPeer) -> None:
         """Put an association on disk, soon; one save of it is under way at any time."""
@@ -110,7 +145,7 @@ class AssociationSaving:
             self._under_way[association] = True
             return
         self._under_way[association] = False
-        saved = self._export(association)
+        saved = self._engine.export(association)
         upto = saved.write_sequence
         self._store.keep(
             peer.remote,
@@ -120,10 +155,61 @@ class AssociationSaving:
             otherwise=lambda: self._scheduler.call_later(SAVE_AGAIN_S, self._save_again, peer),
         )
 
+    def heard(self, peer: DtlsPeer) -> None:
+        """Its peer was heard: put the mark on disk, with those of others that are heard soon after."""
+        if peer.association in self._marking:
+            self._marking[peer.association] = peer
+            return
+        self._heard[peer.association] = peer
+        if self._timer is None:
+            self._timer = self._scheduler.call_later(MARKS_GATHERED_S, self._write_marks)
+
+    def settle(self, peer: DtlsPeer) -> None:
+        """What its peer sent is about to change something on disk: the mark has to be there by then."""
+        newest = self._engine.newest_read(peer.association)
+        if newest is not None:
+            confirm = self._engine.confirm_read
+            self._store.settle_read(peer.remote, newest + 1, then=lambda: confirm(peer.association, newest))
+
+    def finish(self) -> None:
+        """Write every mark now, those that wait for an earlier one too: nothing more will be heard."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._heard |= {association: peer for association, peer in self._marking.items() if peer is not None}
+        self._write_marks()
+
     def drop(self, peer: DtlsPeer) -> None:
         """Forget an association that is over."""
-        self._under_way.pop(peer.association, None)
+        for waiting in (self._under_way, self._marking, self._heard):
+            waiting.pop(peer.association, None)
         self._store.drop(peer.remote)
+
+    def _write_marks(self) -> None:
+        self._timer = None
+        heard, self._heard = self._heard, {}
+        for association, peer in heard.items():
+            newest = self._engine.newest_read(association)
+            if newest is not None:
+                self._write_mark(peer, newest)
+
+    def _write_mark(self, peer: DtlsPeer, newest: int) -> None:
+        self._marking[peer.association] = None
+        self._store.note_read(
+            peer.remote,
+            newest + 1,
+            then=lambda: self._marked(peer, newest),
+            otherwise=lambda: self._scheduler.call_later(SAVE_AGAIN_S, self._mark_again, peer),
+        )
+
+    def _marked(self, peer: DtlsPeer, newest: int) -> None:
+        self._engine.confirm_read(peer.association, newest)
+        if self._marking.pop(peer.association, None) is not None:
+            self.heard(peer)
+
+    def _mark_again(self, peer: DtlsPeer) -> None:
+        if peer.association in self._marking:  # else it is over
+            del self._marking[peer.association]
+            self.heard(peer)
 
     def _saved(self, peer: DtlsPeer, upto: int) -> None:
         is_wanted_again = self._under_way.pop(peer.association, None)
@@ -161,6 +247,7 @@ def _restore(kept: KeptState, link: RestoringLink | None) -> bool:
         return False
     try:
         saved = decode_association_state(kept.state)
+        saved = replace(saved, read_sequence=max(saved.read_sequence, kept.read_next - 1))
         identity = PeerIdentity(device_id=kept.device_id, label=KeyLabel(saved.label))
     except ValueError:
         return False

@@ -17,6 +17,7 @@ from commandpost.domain.ids import AttemptId, DeviceId
 from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.operation import Lwm2mOperation, Observe
 from commandpost.domain.ports import AttemptListener, Clock, PreparedOperation, Transmission, Unencodable
+from commandpost.domain.resource import OperationResult
 from commandpost.domain.session import Remote, Session
 from commandpost.protocols.coap.codes import Code, is_success
 from commandpost.protocols.coap.events import EndReason
@@ -202,27 +203,30 @@ class Lwm2mDownlink:
                 self._sessions.hear_answer(attempt.transmission.device_id)
                 self._finish(attempt, Outcome.RESP_ERROR, Answer(code=UNREADABLE_CODE))
             return
-        self._hear(attempt, end)
         if attempt.run is None:
-            self._finish(attempt, *self._read(attempt.plan, end))
+            outcome, answer = self._read(attempt.plan, end)
+            self._hear(attempt, end, answer.result)
+            self._finish(attempt, outcome, answer)
         else:
             self._go_on(attempt, attempt.run, end)
 
-    def _hear(self, attempt: _Attempt, message: CoapMessage) -> None:
+    def _hear(self, attempt: _Attempt, message: CoapMessage, result: OperationResult | None) -> None:
         """Note that the device was heard; and what it measured, whatever becomes of the attempt."""
         device_id = attempt.transmission.device_id
         self._sessions.hear_answer(device_id)
         session = self._sessions.find(device_id)
         if self._reports is not None and session is not None:
-            self._reports.keep_answer(session, attempt.plan.operation, message)
+            self._reports.keep_answer(session, attempt.plan.operation, message, result=result)
 
     def _go_on(self, attempt: _Attempt, run: OperationRun, message: CoapMessage) -> None:
         answer = _answer_of(message)
         try:
             step = run.on_answer(code=answer.code, content_format=answer.content_format, payload=answer.payload)
         except DecodeError:
+            self._hear(attempt, message, None)
             self._finish(attempt, Outcome.RESP_ERROR, answer)
             return
+        self._hear(attempt, message, step.result if isinstance(step, Done) else None)
         if isinstance(step, Done):
             self._finish(attempt, outcome_of(step.code), replace(answer, result=step.result))
         else:
@@ -279,8 +283,9 @@ class Lwm2mDownlink:
             return
         assert self._listener is not None, "nobody listens"
         if isinstance(end, CoapMessage):
-            self._hear(attempt, end)
-            self._listener.late_answer(attempt_id, self._read(attempt.plan, end)[1])
+            answer = self._read(attempt.plan, end)[1]
+            self._hear(attempt, end, answer.result)
+            self._listener.late_answer(attempt_id, answer)
         else:
             self._sessions.hear_answer(attempt.transmission.device_id)
             self._listener.late_answer(attempt_id, None)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from commandpost.domain.errors import CommandpostError, NotFound, PortError
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
-from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.ports import Clock, EventSink, IdSource
 from commandpost.domain.session import Observation, Remote, Session
 from commandpost.protocols.coap.blockwise import is_partial
 from commandpost.protocols.coap.budget import Budget
@@ -40,7 +40,6 @@ FETCH_S: Final = 40.0
 FAULTS_LOGGED_PER_S: Final = 10.0  # enough to see who and why; a fleet that sends rubbish must not fill the disk
 FAULTS_LOGGED_BURST: Final = 100
 
-_FETCH_NUMBERS: Final = 1 << 32
 _SILENCES: Final = (EndReason.TIMED_OUT, EndReason.OVERFLOW, EndReason.RESET)
 
 
@@ -88,6 +87,7 @@ class NotificationReceiver:
         observations: ObservationKeeper,
         reports: Lwm2mReports | None,
         on_accepted: Callable[[Session], object],
+        ids: IdSource,
         clock: Clock,
         log: ReportLog,
         work: OpenTasks,
@@ -104,12 +104,12 @@ class NotificationReceiver:
         self._observations = observations
         self._reports = reports
         self._on_accepted = on_accepted
+        self._ids = ids
         self._clock = clock
         self._log = log
         self._work = work
         self._open_max = open_max
         self._fetches = 0
-        self._fetch_number = 0
 
     def take(
         self,
@@ -196,15 +196,11 @@ class NotificationReceiver:
             arrival.remote,
             Request(code=Code.GET, options=options),
             arrival.message,
-            token=self._fetch_token(arrival.session),
+            # Nobody can guess it: without DTLS it is the only proof that a block is the device's.
+            token=self._ids.new_coap_token(arrival.session.device_id),
             deadline=self._clock.monotonic() + FETCH_S,
             then=partial(self._on_fetched, arrival),
         )
-
-    def _fetch_token(self, session: Session) -> bytes:
-        """Give a token that no fetch at work has; the device's number makes late answers to it known ones."""
-        self._fetch_number = (self._fetch_number + 1) % _FETCH_NUMBERS
-        return session.device_id.to_bytes(4, "big") + self._fetch_number.to_bytes(4, "big")
 
     def _on_fetched(self, arrival: _Arrival, end: ExchangeEnd) -> None:
         self._fetches -= 1

@@ -13,7 +13,7 @@ from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.operation import CancelObserve, Lwm2mOperation, Observe, Read
 from commandpost.domain.ports import Clock
-from commandpost.domain.resource import ResourcePath
+from commandpost.domain.resource import DiscoveredObject, ObjectValues, OperationResult, ResourcePath
 from commandpost.domain.session import Session
 from commandpost.protocols.coap.codes import Code
 from commandpost.protocols.coap.message import CoapMessage
@@ -40,13 +40,20 @@ class Lwm2mReports:
             message.token, message.observe, arrived_at=self._clock.wall_ms(), now=self._clock.monotonic()
         )
 
-    def read_notification(self, message: CoapMessage, *, path: ResourcePath, at: Instant) -> tuple[Reading, ...]:
+    def read_notification(
+        self, message: CoapMessage, *, path: ResourcePath, at: Instant, latest: ObjectValues | None = None
+    ) -> tuple[Reading, ...]:
         """Read what a notification brought; `at` is what `date_notification` gave for it.
 
+        Args:
+            latest: its values without their times, if they have been read already.
         Raises:
             DecodeError: the payload cannot be used.
         """
-        return _dated(decode_notification(message.content_format, message.payload, path=path, model=self._model), at)
+        timed = decode_notification(
+            message.content_format, message.payload, path=path, model=self._model, latest=latest
+        )
+        return _dated(timed, at)
 
     def read_send(self, message: CoapMessage) -> tuple[Reading, ...]:
         """Read what a Send brought.
@@ -60,16 +67,22 @@ class Lwm2mReports:
         """Store what was read; see Observations.keep."""
         return await self._observations.keep(session.device_id, session.product_id, readings)
 
-    def keep_answer(self, session: Session, operation: Lwm2mOperation, message: CoapMessage) -> None:
+    def keep_answer(
+        self, session: Session, operation: Lwm2mOperation, message: CoapMessage, *, result: OperationResult | None
+    ) -> None:
         """Store the values of an answer, if it has any; what cannot be read is the attempt's matter.
 
         The answer to an Observe is the first of its notifications (RFC 7641 section 3.1).
+
+        Args:
+            result: what the attempt has read in it, so that most formats are read once.
         """
         if message.code != Code.CONTENT or not isinstance(operation, Read | Observe | CancelObserve):
             return
         try:
             at = self._date_answer(operation, message)
-            readings = self.read_notification(message, path=operation.path, at=at)
+            latest = None if isinstance(result, DiscoveredObject) else result
+            readings = self.read_notification(message, path=operation.path, at=at, latest=latest)
         except DecodeError:
             return
         if readings:

@@ -1,12 +1,11 @@
 """Send: values of its own choice that an LwM2M 1.1 device pushes; stored first, answered then.
 
-Here: the request to `/dp` and its answer. Not here: what it says (lwm2m_reports). A Send names no device: whoever is
-registered at its address has sent it. Source: OMA LwM2M 1.1 core sections 6.4.6 and 6.4.7.
+Here: the request to `/dp` and its answer. Not here: what it says (lwm2m_reports), and whose it is (lwm2m_server): it
+names no device, whoever is registered at its address has sent it. Source: OMA LwM2M 1.1 core sections 6.4.6 and 6.4.7.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from commandpost.domain.errors import CommandpostError, NotFound, PortError
 from commandpost.domain.session import Remote, Session
@@ -22,14 +21,6 @@ from commandpost.southbound.lwm2m_reports import Lwm2mReports
 from commandpost.southbound.open_tasks import OpenTasks
 
 
-class Senders(Protocol):
-    """What the sessions service says of an address."""
-
-    def hear_sender(self, remote: Remote) -> Session | None:
-        """Give the online session whose address this is."""
-        ...
-
-
 class SendReceiver:
     """Takes Sends."""
 
@@ -37,7 +28,6 @@ class SendReceiver:
         self,
         *,
         driver: CoapDriver,
-        sessions: Senders,
         reports: Lwm2mReports,
         on_accepted: Callable[[Session], object],
         log: ReportLog,
@@ -47,7 +37,6 @@ class SendReceiver:
     ) -> None:
         """Begin with nothing at work; the arguments are those of NotificationReceiver."""
         self._driver = driver
-        self._sessions = sessions
         self._reports = reports
         self._on_accepted = on_accepted
         self._log = log
@@ -55,16 +44,13 @@ class SendReceiver:
         self._open_max = open_max
         self._retry_after_s = retry_after_s
 
-    def take(self, remote: Remote, message: CoapMessage, reply_to: ReplyHandle) -> bool:
-        """Take a Send; False when nobody is registered at its address, and nothing has been answered."""
-        session = self._sessions.hear_sender(remote)
-        if session is None:
-            return False
+    def take(self, remote: Remote, message: CoapMessage, reply_to: ReplyHandle, session: Session) -> None:
+        """Take a Send of the session whose address it came from."""
         self._driver.know(remote)
         if len(self._work) >= self._open_max:
             self._log.tell("send_declined", session.device_id, reason="too many reports at work")
             self._answer_later(reply_to)
-            return True
+            return
         try:
             readings = self._reports.read_send(message)
         except DecodeError as error:
@@ -76,9 +62,8 @@ class SendReceiver:
                 offset=error.offset,
             )
             self._driver.respond(reply_to, code=Code.BAD_REQUEST)
-            return True
+            return
         self._work.start(self._keep(session, readings, reply_to))
-        return True
 
     async def _keep(self, session: Session, readings: tuple[Reading, ...], reply_to: ReplyHandle) -> None:
         try:

@@ -2,8 +2,7 @@
 
 Here: from the request to our reply, and the uplink told after the reply has left. Not here: whether a device is known
 and its auth code right (services.sessions), what an uplink releases (services.dispatcher), what is reported
-(lwm2m_notifications, lwm2m_send), duplicates (protocols/coap: they never come this far). Bootstrap is not served yet:
-`/bs` is answered 4.04 like every other unknown path.
+(lwm2m_notifications, lwm2m_send), bootstraps (lwm2m_bootstrap), duplicates (protocols/coap: they never come this far).
 
 A reply to a peer that is no device of ours carries no payload and comes out of a budget, because its address may be
 spoofed. An accepted uplink is always answered.
@@ -19,7 +18,7 @@ from typing import Final, Protocol
 from commandpost.domain.command import Trigger
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.ports import Clock, EventSink, IdSource
 from commandpost.domain.session import OBSERVATION_TOKEN_BYTES, Observation, Remote, Session
 from commandpost.protocols.coap.budget import Budget
 from commandpost.protocols.coap.codes import Code, format_code
@@ -88,8 +87,10 @@ class SessionKeeper(Protocol):
         """Find the observation a token belongs to; either may be called inside the call, `otherwise` without answer."""
         ...
 
-    def hear_sender(self, remote: Remote) -> Session | None:
-        """Give the online session whose address this is."""
+    def hear_sender(
+        self, remote: Remote, then: Callable[[Session | None], object], otherwise: Callable[[], object]
+    ) -> None:
+        """Find the online session whose address this is; either may be called inside the call."""
         ...
 
     def find(self, device_id: DeviceId) -> Session | None:
@@ -118,6 +119,8 @@ class Lwm2mServer:
         driver: CoapDriver,
         sessions: SessionKeeper,
         uplinks: UplinkListener,
+        ids: IdSource,
+        before_keeping: Callable[[Remote], object],
         clock: Clock,
         events: EventSink,
         settings: CoapSettings,
@@ -128,10 +131,12 @@ class Lwm2mServer:
         """Serve nothing before `start`.
 
         Without `reports` no values are kept, and a Send finds nothing here; without `bootstraps` neither does `/bs`.
+        `before_keeping` is told whose request or report may change something on disk, before anything is written.
         """
         self._driver = driver
         self._sessions = sessions
         self._uplinks = uplinks
+        self._before_keeping = before_keeping
         self._clock = clock
         self._events = events
         self._describe = describe_remote
@@ -153,6 +158,7 @@ class Lwm2mServer:
             observations=sessions,
             reports=reports,
             on_accepted=self._on_report,
+            ids=ids,
             clock=clock,
             log=log,
             work=self._reports,
@@ -162,7 +168,6 @@ class Lwm2mServer:
         if reports is not None:
             self._sends = SendReceiver(
                 driver=driver,
-                sessions=sessions,
                 reports=reports,
                 on_accepted=self._on_report,
                 log=log,
@@ -244,8 +249,21 @@ class Lwm2mServer:
             self._refuse(remote, reply_to, found.code, found.reason)
         elif not found or self._sends is None:
             self._refuse(remote, reply_to, Code.NOT_FOUND, "unknown path")
-        elif not self._sends.take(remote, message, reply_to):
+        else:
+            self._sessions.hear_sender(
+                remote,
+                partial(self._found_sender, self._sends, remote, message, reply_to),
+                partial(self._refuse, remote, reply_to, Code.SERVICE_UNAVAILABLE, "send: its session cannot be read"),
+            )
+
+    def _found_sender(
+        self, sends: SendReceiver, remote: Remote, message: CoapMessage, reply_to: ReplyHandle, session: Session | None
+    ) -> None:
+        if session is None:
             self._refuse(remote, reply_to, Code.NOT_FOUND, "send: nobody is registered at this address")
+        elif not self._is_stopping:
+            self._before_keeping(remote)
+            sends.take(remote, message, reply_to, session)
 
     async def _register(self, request: RegisterRequest, remote: Remote, reply_to: ReplyHandle) -> None:
         registration = Registration(
@@ -263,8 +281,6 @@ class Lwm2mServer:
         if isinstance(outcome, SessionRefusal):
             self._refuse_session(remote, reply_to, outcome, "register")
             return
-        if outcome.identity_label is None:
-            self._driver.doubt(remote, reply_to)  # what the setup sends there must not be more than a forger's due
         self._events.emit("device_registered", device_id=outcome.device_id, remote=self._describe(remote))
         location = (
             (int(Option.LOCATION_PATH), REGISTRATION_PATH.encode()),
@@ -297,6 +313,8 @@ class Lwm2mServer:
         trigger: Trigger,
         options: tuple[tuple[int, bytes], ...] = (),
     ) -> None:
+        if session.identity_label is None:
+            self._driver.doubt(remote, reply_to)  # what the setup sends there must not be more than a forger's due
         self._driver.know(remote)
         self._driver.respond(reply_to, code=code, options=options, then=partial(self._uplinks.uplink, session, trigger))
 
@@ -322,6 +340,7 @@ class Lwm2mServer:
             work.close()
             self._refuse(remote, reply_to, Code.SERVICE_UNAVAILABLE, "too many registrations at work")
             return
+        self._before_keeping(remote)
         self._requests.start(self._finish(remote, reply_to, work))
 
     async def _finish(self, remote: Remote, reply_to: ReplyHandle, work: Coroutine[None, None, None]) -> None:
@@ -354,6 +373,7 @@ class Lwm2mServer:
         if found is None:
             self._answer_unknown(remote, message, handle)
         elif not self._is_stopping:
+            self._before_keeping(remote)
             self._notifications.take(remote, message, handle, *found)
 
     def _on_report(self, session: Session) -> None:

@@ -1,8 +1,8 @@
 """One TCP connection of a device: feeds a sans-IO engine, writes what it gives, keeps its deadline.
 
 Here: what MQTT and EDP have in common as streams: back-pressure both ways, "the bytes are written", one lazy timer, and
-a share of the memory that all connections together may hold. Not here: what events mean (mqtt_peer, edp_peer), binding
-sockets (stream_server).
+a share of the memory that all connections together may hold. Not here: what events mean (mqtt/peer, edp/peer),
+binding sockets (stream_server), that memory (memory_budget).
 """
 
 import asyncio
@@ -12,10 +12,16 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
+from commandpost.southbound.memory_budget import MemoryBudget
+from commandpost.southbound.tls_stream import IS_SHAKING_HANDS, HandshakeFailed
 
 WRITE_STALL_S: Final = 60.0  # a peer that takes nothing for so long is gone, or means harm
-OUTPUT_BYTES_MAX: Final = 4 * 1024 * 1024  # written and not taken by the peer: four times 16 of the largest payloads
 OUTPUT_BYTES_HIGH: Final = 256 * 1024  # from here on nothing more is read that could make us write
+# What only the peer itself makes us write: 16 commands of 64 KiB (P4), and answers to what had been read by then.
+OUTPUT_BYTES_OWN: Final = 1024 * 1024 + 2 * OUTPUT_BYTES_HIGH
+# Written and not taken by the peer. Beside its own: the longest that another device may send it, 3 MiB of a binary and
+# 64 KiB before it, on top of OUTPUT_BYTES_HIGH.
+OUTPUT_BYTES_MAX: Final = OUTPUT_BYTES_OWN + 3 * 1024 * 1024 + 2 * OUTPUT_BYTES_HIGH
 DRAIN_CHECK_S: Final = 0.05  # some loops flush at the end of an iteration and tell nobody when all is written
 
 
@@ -45,19 +51,6 @@ class StreamEngine(Protocol):
         ...
 
 
-class MemoryBudget:
-    """Input bytes that all connections of a listener may hold together: what is begun and not complete."""
-
-    def __init__(self, *, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self.held_bytes = 0
-
-    def change(self, before: int, after: int) -> bool:
-        """Note what one connection holds now; False: that is more than there is, and the connection has to go."""
-        self.held_bytes += after - before
-        return after <= before or self.held_bytes <= self._bytes_max
-
-
 class StreamPeer(asyncio.Protocol, ABC):
     """See the module. A subclass sets `engine`, drains its events in `handle_events`, and hears of the end."""
 
@@ -65,6 +58,7 @@ class StreamPeer(asyncio.Protocol, ABC):
         "_budget",
         "_clock",
         "_drain_timer",
+        "_dropped",
         "_due",
         "_held",
         "_is_pumping",
@@ -73,10 +67,11 @@ class StreamPeer(asyncio.Protocol, ABC):
         "_pumps_again",
         "_scheduler",
         "_stalled_at",
-        "_stalled_bytes",
+        "_taken_bytes",
         "_timer",
         "_transport",
         "_unwritten",
+        "_written_bytes",
         "engine",
         "events",
     )
@@ -90,12 +85,14 @@ class StreamPeer(asyncio.Protocol, ABC):
         self._budget = budget
         self._transport: asyncio.Transport | None = None
         self._held = 0
+        self._dropped = ""  # why we gave the stream up
         self._is_reading_paused = False
         self._is_writing_paused = False
         self._is_pumping = False
         self._pumps_again = False
         self._stalled_at: float | None = None
-        self._stalled_bytes = 0
+        self._written_bytes = 0  # in all; less what lies in our buffer, it is what the peer has taken
+        self._taken_bytes = 0  # at `_stalled_at`
         self._timer: Timer | None = None
         self._due: float | None = None
         self._drain_timer: Timer | None = None
@@ -115,8 +112,8 @@ class StreamPeer(asyncio.Protocol, ABC):
         """Give what the engine wants written, and forget it."""
 
     @abstractmethod
-    def end_engine(self) -> None:
-        """Tell the engine that the stream has ended."""
+    def end_engine(self, detail: str, *, is_ours: bool) -> None:
+        """Tell the engine that the stream has ended; how, for a log, and whether it was given up here."""
 
     @abstractmethod
     def connection_over(self) -> None:
@@ -125,10 +122,9 @@ class StreamPeer(asyncio.Protocol, ABC):
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is ours."""
+        """A connection was accepted, with or without a TLS handshake to come; the engine's deadline runs."""
         # uvloop's transports are none of asyncio's classes, but have all of its methods.
-        stream = cast(asyncio.Transport, transport)
-        self._transport = stream
+        self._transport = stream = cast(asyncio.Transport, transport)
         # Low and high at zero: `resume_writing` then means that everything is written.
         stream.set_write_buffer_limits(high=0)
         self._arm()
@@ -145,7 +141,7 @@ class StreamPeer(asyncio.Protocol, ABC):
         """The peer sends no more; half a connection is of no use to it."""
         return False
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """The stream has ended."""
         self._transport = None
         self._cancel(self._timer)
@@ -154,7 +150,7 @@ class StreamPeer(asyncio.Protocol, ABC):
         self._unwritten = None
         self._budget.change(self._held, 0)
         self._held = 0
-        self.end_engine()
+        self.end_engine(self._dropped or self._describe_end(error), is_ours=bool(self._dropped))
         self.handle_events()
         self.connection_over()
 
@@ -178,6 +174,24 @@ class StreamPeer(asyncio.Protocol, ABC):
     def is_busy(self) -> bool:
         """Whether nothing more should be read because of what a subclass still has to do."""
         return False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer leaves so much lying that nothing more should be written that can wait."""
+        transport = self._transport
+        if transport is None or not self._is_writing_paused:
+            return False
+        return transport.get_write_buffer_size() > OUTPUT_BYTES_HIGH
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes of another device's may be written: enough of the bound is left for its own."""
+        transport = self._transport
+        return transport is not None and transport.get_write_buffer_size() + size <= OUTPUT_BYTES_MAX - OUTPUT_BYTES_OWN
+
+    @property
+    def is_shaking_hands(self) -> bool:
+        """Whether a TLS handshake is not done yet."""
+        return self._transport is not None and self._transport.get_extra_info(IS_SHAKING_HANDS, False) is True
 
     @property
     def is_open(self) -> bool:
@@ -223,7 +237,7 @@ class StreamPeer(asyncio.Protocol, ABC):
             self._held = held
             if not is_within:
                 self.events.emit("stream_dropped_for_memory", held_bytes=held)
-                self.abort()
+                self.abort(f"half-received packets and reports hold more than {self._budget.bytes_max} bytes in all")
                 return
         self._regulate()
         self._arm()
@@ -234,10 +248,11 @@ class StreamPeer(asyncio.Protocol, ABC):
         transport = self._transport
         if not data or transport is None or transport.is_closing():
             return
+        self._written_bytes += len(data)  # first: a transport may say that it is full from inside `write`
         transport.write(data)
         if self._is_writing_paused and transport.get_write_buffer_size() > OUTPUT_BYTES_MAX:
             self.events.emit("stream_dropped_for_output", unread_bytes=transport.get_write_buffer_size())
-            self.abort()
+            self.abort(f"the peer let more than {OUTPUT_BYTES_MAX} bytes pile up")
 
     def when_written(self, then: Callable[[], object]) -> None:
         """Call `then` once everything written so far has left this process; never when the stream ends before."""
@@ -249,24 +264,32 @@ class StreamPeer(asyncio.Protocol, ABC):
 
     def close(self) -> None:
         """End the stream after what is written has left, or when the peer takes none of it for too long."""
+        if self._transport is None:
+            return
         self.flush()
-        if self._transport is not None:
-            self._transport.close()
-            self._arm()
+        self._transport.close()
+        self._arm()
 
-    def abort(self) -> None:
-        """End the stream at once."""
+    def abort(self, why: str) -> None:
+        """End the stream at once; `why` is for a log, the first one counts."""
+        self._dropped = self._dropped or why
         if self._transport is not None:
             self._transport.abort()
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _describe_end(self, error: Exception | None) -> str:
+        if error is None:
+            return "the peer closed the connection"
+        name = str(error) or type(error).__name__
+        return name if isinstance(error, HandshakeFailed) else f"the connection broke: {name}"
 
     def _regulate(self) -> None:
         """Read only while the engine wants more and the peer takes what we write."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        is_full = self._is_writing_paused and transport.get_write_buffer_size() > OUTPUT_BYTES_HIGH
+        is_full = self._is_writing_paused and self.is_full  # the first word is a quick no for almost every packet
         wants_pause = is_full or self.is_busy or self.engine.is_paused or self._has_undone_input()
         if wants_pause and not self._is_reading_paused:
             self._is_reading_paused = True
@@ -294,7 +317,11 @@ class StreamPeer(asyncio.Protocol, ABC):
 
     def _note_progress(self, now: float) -> None:
         self._stalled_at = now
-        self._stalled_bytes = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        self._taken_bytes = self._count_taken()
+
+    def _count_taken(self) -> int:
+        unread_bytes = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._written_bytes - unread_bytes
 
     def _tell_written(self) -> None:
         waiting, self._unwritten = self._unwritten, None
@@ -323,9 +350,9 @@ class StreamPeer(asyncio.Protocol, ABC):
             return
         now = self.now()
         if self._stalled_at is not None and now >= self._stalled_at + WRITE_STALL_S:
-            if self._transport.get_write_buffer_size() >= self._stalled_bytes:
-                self.events.emit("stream_dropped_for_stall", unread_bytes=self._stalled_bytes)
-                self.abort()
+            if self._count_taken() <= self._taken_bytes:
+                self.events.emit("stream_dropped_for_stall", unread_bytes=self._transport.get_write_buffer_size())
+                self.abort(f"the peer took nothing of what it is sent for {WRITE_STALL_S:g} s")
                 return
             self._note_progress(now)
         deadline = self.engine.next_deadline()

@@ -13,6 +13,7 @@ from typing import Final
 
 from commandpost.domain.ports import EventSink
 from commandpost.southbound.stream_peer import StreamPeer
+from commandpost.southbound.tls_stream import TlsStream
 
 BACKLOG: Final = 1_024
 
@@ -41,14 +42,15 @@ class StreamRegistry:
         return len(self._unproven) + len(self._proven)
 
     def opened(self, peer: StreamPeer) -> bool:
-        """Take a new connection in; False: there is no room, and it must be closed."""
+        """Take a new connection in; False: there is no room, and it was ended."""
         if len(self._unproven) >= self._limits.unproven_max:
             oldest = next(iter(self._unproven))
             del self._unproven[oldest]
             self.evicted += 1
-            oldest.abort()
+            oldest.abort(f"it made room for another: {self._limits.unproven_max} may be open without a login")
         if len(self) >= self._limits.connections_max:
             self.refused += 1
+            peer.abort(f"no room: {self._limits.connections_max} connections are open")
             return False
         self._unproven[peer] = None
         return True
@@ -64,9 +66,9 @@ class StreamRegistry:
         self._proven.pop(peer, None)
 
     def abort_all(self) -> None:
-        """End every connection."""
+        """End every connection, for the server stops."""
         for peer in [*self._unproven, *self._proven]:
-            peer.abort()
+            peer.abort("the server stops")
 
 
 class StreamServer:
@@ -92,24 +94,17 @@ class StreamServer:
     async def start(
         cls,
         sockets: Sequence[socket.socket],
-        new_peer: Callable[[], asyncio.Protocol],
+        new_peer: Callable[[], StreamPeer],
         *,
         tls: ssl.SSLContext | None = None,
-        tls_handshake_s: float = 30.0,
     ) -> "StreamServer":
-        """Accept on bound sockets; with `tls`, a handshake that is not done in time ends the connection."""
+        """Accept on bound sockets; with `tls`, the handshake is within the time a peer's engine gives a login."""
         loop = asyncio.get_running_loop()
-        servers = [
-            await loop.create_server(
-                new_peer,
-                sock=each,
-                backlog=BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=tls_handshake_s if tls is not None else None,
-            )
-            for each in sockets
-        ]
-        return cls(servers, sockets)
+
+        def new_stream() -> asyncio.Protocol:
+            return new_peer() if tls is None else TlsStream(new_peer(), tls, loop)
+
+        return cls([await loop.create_server(new_stream, sock=each, backlog=BACKLOG) for each in sockets], sockets)
 
     def close(self) -> None:
         """Accept no more; connections go on."""

@@ -1,8 +1,8 @@
 """Addresses that may be somebody else's: what goes there unasked stays below three times what came from there.
 
-A Register, or a bootstrap, with a forged source costs its sender one datagram, and would make us send several to
-whoever lives there, each up to four times. So until a response with our token has come back from an address, setup and
-bootstrap spend a credit of what was received. An application's command lifts the doubt: nobody can forge that one.
+A Register, an Update or a bootstrap with a forged source costs its sender one datagram, and would make us send several
+to whoever lives there, each up to four times. So until a response with our token has come back from an address, setup
+and bootstrap spend a credit of what was received. An application's command lifts the doubt: nobody can forge that one.
 Source: southbound reference 4.4, in the spirit of RFC 7252 section 11.3 and of the three times of RFC 9147.
 """
 

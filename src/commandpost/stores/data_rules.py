@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from commandpost.domain.data_facts import AddBinary
 from commandpost.domain.data_ports import PointFilter, PointPage, PointPosition, StoredPoint, StreamPoints
-from commandpost.domain.datapoint import Datapoint, Datastream, format_value
+from commandpost.domain.datapoint import Datapoint, Datastream, format_value, is_ahead
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
 
@@ -36,6 +36,14 @@ def newest_by_stream(points: Iterable[Datapoint]) -> dict[str, Datapoint]:
         if known is None or point.at >= known.at:
             newest[point.stream_id] = point
     return newest
+
+
+def is_latest(point: Datapoint, updated_at: Instant | None, *, received_at: Instant) -> bool:
+    """Tell whether a point takes the place of its stream's latest; one that is dated too far ahead does not keep it.
+
+    Such a one is not stored any more; it may be of before there was a bound, or of when our own clock was wrong.
+    """
+    return updated_at is None or point.at >= updated_at or is_ahead(updated_at, now=received_at)
 
 
 def point_of_binary(fact: AddBinary) -> Datapoint:

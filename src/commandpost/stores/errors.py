@@ -1,6 +1,6 @@
 """What can go wrong with a store beyond losing a race. Races are results (domain.facts), never raised."""
 
-from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.errors import RecordUnreadable, StoreUnavailable
 
 
 class StoreBroken(StoreUnavailable):
@@ -21,13 +21,17 @@ class DataDirectoryLocked(StoreUnavailable):
     code = "data_directory_locked"
 
 
-class RowCorrupt(StoreUnavailable):
+class RowCorrupt(RecordUnreadable):
     """A row holds what no version of this code has written."""
 
     code = "row_corrupt"
 
 
 class KeyFileRefused(StoreUnavailable):
-    """The key file can be read by others, or does not hold a key."""
+    """The key file can be read by others, does not hold a key, or holds another than what is sealed needs."""
 
     code = "key_file_refused"
+
+
+class KeyFileGarbled(KeyFileRefused):
+    """The key file does not hold a key."""

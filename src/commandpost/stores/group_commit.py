@@ -1,7 +1,7 @@
 """The writer: facts from everywhere, in batches, each batch one transaction and one fsync.
 
 A batch starts as soon as the writer is idle, with no delay to gather more: what comes while it runs is the next one.
-Its size follows the measured time, so that a batch executes for about 5 ms. Source: design 4.
+Its size follows the measured time of a unit (Fact.units), so that a batch executes for about 5 ms. Source: design 4.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from commandpost.domain.errors import CommandpostError, StoreUnavailable
-from commandpost.domain.facts import Fact
+from commandpost.domain.fact import Fact
 from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
 from commandpost.stores.commit_drivers import BatchDriver, BatchOutcome
 from commandpost.stores.errors import StoreBroken
-from commandpost.stores.write_queue import Otherwise, QueuedFact, Then, WriteQueue, WriterLimits
+from commandpost.stores.write_queue import Batch, Otherwise, QueuedFact, Then, WriteQueue, WriterLimits
 
 BATCH_TARGET_S: Final = 0.005  # design 4: what the loop may be held up by one batch, its fsync not counted
 BATCH_UNITS_MIN: Final = 16
@@ -32,8 +32,9 @@ class GroupCommit:
     nothing and sends nothing (the device or the caller tries again), BEHIND lets it be, because a later touch, sweep or
     log says the same.
 
-    TouchSession is kept once per device, the newest, and written within a budget of rows per second; it is guarded by
-    its epoch, so its place among other facts does not matter.
+    TouchSession is kept once per device, the newest, and NoteRead once per association; they are written within a
+    budget of rows per second. One is guarded by its epoch, the other only raises a number, so their place among other
+    facts does not matter.
 
     Fail-stop: after StoreBroken nothing is acknowledged, `submit` raises StoreUnavailable for ever, and `on_broken` is
     told once, so that the process ends.
@@ -64,7 +65,7 @@ class GroupCommit:
         self._fsync_s = fsync_s
         self._queue = WriteQueue(limits or WriterLimits())
         self._unit_cost_s = UNIT_COST_FIRST_S
-        self._running: list[QueuedFact] | None = None
+        self._running: Batch | None = None
         self._is_scheduled = False
         self._touch_timer: Timer | None = None
         self._stopped: StoreUnavailable | None = None
@@ -74,7 +75,7 @@ class GroupCommit:
     @property
     def queued(self) -> int:
         """How many facts wait, those of the running batch included."""
-        return len(self._queue) + len(self._running or ())
+        return len(self._queue) + (0 if self._running is None else len(self._running.facts))
 
     def submit(
         self,
@@ -177,11 +178,11 @@ class GroupCommit:
         if self._running is not None:
             return
         batch = self._queue.take(self._batch_units(), now=self._clock.monotonic(), is_flushing=self._is_flushing)
-        if not batch:
+        if not batch.facts:
             self._wake()
             return
         self._running = batch
-        self._driver.run([queued.fact for queued in batch], self._batch_done)
+        self._driver.run([queued.fact for queued in batch.facts], self._batch_done)
 
     def _batch_units(self) -> int:
         return max(BATCH_UNITS_MIN, min(BATCH_UNITS_MAX, int(BATCH_TARGET_S / self._unit_cost_s)))
@@ -191,20 +192,20 @@ class GroupCommit:
         assert batch is not None
         self._running = None
         if isinstance(outcome, StoreBroken):
-            self._break(outcome, batch)
+            self._break(outcome, batch.facts)
             return
-        self._measure(elapsed_s, len(batch))
+        self._measure(elapsed_s, batch.units)
         # Woken before the callbacks: what they submit joins the same next batch.
         self._wake()
-        for queued, result in zip(batch, outcome, strict=True):
+        for queued, result in zip(batch.facts, outcome, strict=True):
             if isinstance(result, CommandpostError):
                 self._refuse([queued], result)
             else:
                 self._tell(queued, result)
         self._tell_idle()
 
-    def _measure(self, elapsed_s: float, count: int) -> None:
-        cost = max(elapsed_s - self._fsync_s, 0.0) / count
+    def _measure(self, elapsed_s: float, units: int) -> None:
+        cost = max(elapsed_s - self._fsync_s, 0.0) / units
         self._unit_cost_s = max(1e-6, self._unit_cost_s + UNIT_COST_WEIGHT * (cost - self._unit_cost_s))
 
     def _break(self, error: StoreBroken, batch: list[QueuedFact]) -> None:

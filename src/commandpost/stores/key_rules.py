@@ -5,6 +5,7 @@ from dataclasses import replace
 from commandpost.domain.device import Device
 from commandpost.domain.device_key import DeviceKey, KeyResource
 from commandpost.domain.ids import DeviceId
+from commandpost.domain.key_facts import ChangeDeviceKey
 
 
 def mentioned_devices(key: DeviceKey) -> frozenset[DeviceId]:
@@ -14,6 +15,15 @@ def mentioned_devices(key: DeviceKey) -> frozenset[DeviceId]:
         for permission in key.permissions
         for resource in permission.resources
         if resource.device_id is not None
+    )
+
+
+def change_key(before: DeviceKey, fact: ChangeDeviceKey) -> DeviceKey:
+    """Give the key with what is named; what is not named stays."""
+    return replace(
+        before,
+        title=before.title if fact.title is None else fact.title,
+        permissions=before.permissions if fact.permissions is None else fact.permissions,
     )
 
 

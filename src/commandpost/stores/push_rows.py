@@ -17,11 +17,11 @@ from commandpost.domain.push import (
 )
 from commandpost.domain.push_ports import WaitingEvent
 from commandpost.domain.trigger import Condition, Trigger, TriggerKind, TriggerMemory
-from commandpost.stores.errors import RowCorrupt
-from commandpost.stores.rows import Row
+from commandpost.stores.rows import Row, by_value
 
 EVENT_COLUMNS: Final = 12
 
+_event_kind: Final = by_value(EventKind)
 _decode_ids: Final = msgspec.json.Decoder(tuple[int, ...]).decode
 _decode_texts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -89,6 +89,7 @@ def trouble_to_row(trouble: QueueTrouble) -> dict[str, object]:
         "head_failures": trouble.head_failures,
         "failing_since": trouble.failing_since,
         "given_up": trouble.given_up,
+        "due_at": trouble.due_at,
     }
 
 
@@ -101,6 +102,7 @@ def trouble_from_row(row: Row) -> QueueTrouble:
         head_failures=row[3],
         failing_since=row[4],
         given_up=row[5],
+        due_at=row[6],
     )
 
 
@@ -172,16 +174,6 @@ def memory_from_row(row: Row) -> TriggerMemory:
         heard_at=row[3],
         due_at=row[4],
     )
-
-
-def _event_kind(value: object) -> EventKind:
-    try:
-        return _EVENT_KINDS[value]
-    except KeyError:
-        raise RowCorrupt(f"{value!r} is no EventKind") from None
-
-
-_EVENT_KINDS: Final[dict[object, EventKind]] = {kind.value: kind for kind in EventKind}
 
 
 def _json_or_null(values: tuple[object, ...] | None) -> str | None:

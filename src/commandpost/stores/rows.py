@@ -41,7 +41,7 @@ Row = tuple[Any, ...]  # Any: what a column holds is the schema's business, and 
 EnumT = TypeVar("EnumT", bound=Enum)
 
 
-def _by_value(members: type[EnumT]) -> Callable[[object], EnumT]:
+def by_value(members: type[EnumT]) -> Callable[[object], EnumT]:
     """Give a function from a member's value to the member; a table, because rows are read often."""
     table = {member.value: member for member in members}
 
@@ -54,15 +54,15 @@ def _by_value(members: type[EnumT]) -> Callable[[object], EnumT]:
     return find
 
 
-_mode: Final = _by_value(CommandMode)
-_transport: Final = _by_value(Transport)
-_delivery: Final = _by_value(DeliveryPolicy)
-_state: Final = _by_value(CommandState)
-_outcome: Final = _by_value(Outcome)
-_imei_rule: Final = _by_value(ImeiRule)
-_key_kind: Final = _by_value(KeyKind)
-_device_security: Final = _by_value(DeviceSecurity)
-_key_label: Final = _by_value(KeyLabel)
+_mode: Final = by_value(CommandMode)
+_transport: Final = by_value(Transport)
+_delivery: Final = by_value(DeliveryPolicy)
+_state: Final = by_value(CommandState)
+_outcome: Final = by_value(Outcome)
+_imei_rule: Final = by_value(ImeiRule)
+_key_kind: Final = by_value(KeyKind)
+_device_security: Final = by_value(DeviceSecurity)
+_key_label: Final = by_value(KeyLabel)
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

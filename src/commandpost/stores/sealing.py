@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from commandpost.domain.errors import StoreUnavailable
-from commandpost.stores.errors import KeyFileRefused
+from commandpost.stores.errors import KeyFileGarbled, KeyFileRefused
 
 KEY_BYTES: Final = 32
 NEXT_SUFFIX: Final = ".next"  # of the file that holds the key that is to come, until everything is under it
+ASIDE_SUFFIX: Final = ".abandoned-"  # and a number: of a key file that opened nothing here
+ASIDE_MAX: Final = 100  # nobody loses so many keys; it bounds the search for a free name
 NONCE_BYTES: Final = 12  # SP 800-38D section 8.2: 96 bits; random ones are safe for 2**32 secrets under one key
 _VERSION: Final = b"\x01"
 _TAG_BYTES: Final = 16
@@ -80,7 +82,26 @@ def load_or_create_key(path: Path, new_key: Callable[[], bytes]) -> bytes:
     """
     if not path.exists():
         _create(path, new_key())
-    return _load(path)
+    return load_key(path)
+
+
+def load_key(path: Path) -> bytes:
+    """Give the key of a file that is there.
+
+    Raises:
+        KeyFileRefused: others may read it.
+        KeyFileGarbled: it does not hold a key.
+    """
+    if path.stat().st_mode & 0o077:
+        raise KeyFileRefused(f"{path} can be read by others: its mode must be 0600")
+    text = path.read_bytes().strip()
+    try:
+        key = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise KeyFileGarbled(f"{path} does not hold a key: {KEY_BYTES * 2} hexadecimal digits are needed")
+    return key
 
 
 def next_key_file(path: Path) -> Path:
@@ -95,7 +116,7 @@ def find_next_key(path: Path) -> bytes | None:
         KeyFileRefused: others may read it, or it does not hold a key.
     """
     following = next_key_file(path)
-    return _load(following) if following.exists() else None
+    return load_key(following) if following.exists() else None
 
 
 def replace_key(path: Path) -> None:
@@ -104,17 +125,20 @@ def replace_key(path: Path) -> None:
     _sync_directory(path.parent)
 
 
-def _load(path: Path) -> bytes:
-    if path.stat().st_mode & 0o077:
-        raise KeyFileRefused(f"{path} can be read by others: its mode must be 0600")
-    text = path.read_bytes().strip()
-    try:
-        key = bytes.fromhex(text.decode("ascii"))
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise KeyFileRefused(f"{path} does not hold a key: {KEY_BYTES * 2} hexadecimal digits are needed")
-    return key
+def keep_aside(path: Path) -> Path:
+    """Give a key file a second name, under which it stays when another takes its place; gives that name.
+
+    A key is never thrown away by us: what it does not open here it may open elsewhere. Done twice it is one name.
+    """
+    for number in range(1, ASIDE_MAX + 1):
+        aside = path.with_name(f"{path.name}{ASIDE_SUFFIX}{number}")
+        if not aside.exists():
+            os.link(path, aside)
+            _sync_directory(path.parent)
+            return aside
+        if aside.samefile(path):
+            return aside
+    raise KeyFileRefused(f"{path} opens nothing here and has {ASIDE_MAX} predecessors beside it: move them elsewhere")
 
 
 def _create(path: Path, key: bytes) -> None:

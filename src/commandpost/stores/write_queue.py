@@ -1,35 +1,26 @@
-"""What waits to be written: three classes of facts in order, and the touches of devices that were heard, one for each.
+"""What waits to be written: three classes of facts in order, and the touches of what was heard, one for each.
 
 Here: bounds, order and what goes into the next batch. Not here: when batches run (stores/group_commit.py).
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from commandpost.domain.data_facts import AddDatapoints, PruneData, PruneOrphans
+from commandpost.domain.dtls_association import NoteRead
 from commandpost.domain.errors import CommandpostError, Overloaded
-from commandpost.domain.facts import ExpireDue, Fact, Priority, PruneCommands, TouchSession
+from commandpost.domain.fact import Fact, Priority
+from commandpost.domain.facts import TouchSession
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.payload_facts import EndFormerAttempts, EndStaleConnections, NoteHeard
-from commandpost.domain.topic_facts import KeepTopicMessage, PruneTopics
+from commandpost.domain.payload_facts import NoteHeard
+from commandpost.domain.session import Remote
 
-SLICE_ROWS_PER_UNIT: Final = 4  # a row of a sweep costs about a quarter of a fact on its own (measured)
 ELDER_SHARE: Final = 8  # one part in eight of a batch is kept for a class that has waited beyond its patience
 TOUCH_PAUSE_S: Final = 0.02  # with the budget used up: about 40 touches earn one commit at the default rate
 TOUCHES_REPLACED_MAX: Final = 64  # callbacks of touches that newer ones replaced; those without any are not counted
 
-_SWEEPS: Final = (
-    ExpireDue,
-    PruneCommands,
-    PruneData,
-    PruneOrphans,
-    PruneTopics,
-    EndStaleConnections,
-    EndFormerAttempts,
-)
-
+_Touched = DeviceId | Remote
 Then = Callable[[Any], object]  # Any: each fact has its own result type
 Otherwise = Callable[[CommandpostError], object]
 
@@ -44,7 +35,8 @@ class WriterLimits:
     """What the slowest disk we support (1,000 accepts/s in batches) takes in four seconds; age refuses long before."""
     behind_max: int = 16_384
     touches_max: int = 131_072
-    """Devices with an unwritten address or deadline; one entry each, about 300 bytes."""
+    """Devices with an unwritten address or deadline, and associations with an unwritten mark; one entry each, about 300
+    bytes."""
     accept_age_max_s: float = 0.25
     """Design 4: an accept is refused when the oldest has waited longer."""
     behind_patience_s: float = 1.0
@@ -62,7 +54,15 @@ class QueuedFact:
     then: Then | None
     otherwise: Otherwise | None
     earlier: "list[QueuedFact] | None" = None
-    """Touches of the same device that this one replaced; they end as it does."""
+    """Touches of the same device or association that this one replaced; they end as it does."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is written next, and what it is worth: each fact its units."""
+
+    facts: list[QueuedFact] = field(default_factory=list)
+    units: int = 0
 
 
 class WriteQueue:
@@ -77,7 +77,7 @@ class WriteQueue:
         self._gate: deque[QueuedFact] = deque()
         self._accept: deque[QueuedFact] = deque()
         self._behind: deque[QueuedFact] = deque()
-        self._touches: dict[DeviceId, QueuedFact] = {}
+        self._touches: dict[_Touched, QueuedFact] = {}
         self._touch_credit = float(limits.touches_burst)
         self._touch_credit_at = 0.0
 
@@ -98,6 +98,8 @@ class WriteQueue:
         fact = queued.fact
         if isinstance(fact, TouchSession | NoteHeard):
             self._put_touch(fact.device_id, queued)
+        elif isinstance(fact, NoteRead):
+            self._put_touch(fact.mark.remote, queued)
         elif fact.priority is Priority.GATE:
             self._put(self._gate, queued, self._limits.gate_max)
         elif fact.priority is Priority.ACCEPT:
@@ -107,24 +109,23 @@ class WriteQueue:
         else:
             self._put(self._behind, queued, self._limits.behind_max)
 
-    def take(self, units: int, *, now: float, is_flushing: bool = False) -> list[QueuedFact]:
+    def take(self, units: int, *, now: float, is_flushing: bool = False) -> Batch:
         """Take the next batch out: facts worth up to `units`, at least one if anything may go.
 
         Touches go within their budget, or all at once when the writer is flushing.
         """
-        batch: list[QueuedFact] = []
+        batch = Batch()
         share = max(1, units // ELDER_SHARE)
-        left = units
         if self._is_older(self._behind, self._limits.behind_patience_s, now):
-            left -= _move(self._behind, batch, share)
+            _move(self._behind, batch, share)
         if self._is_older(self._accept, self._limits.accept_age_max_s, now):
-            left -= _move(self._accept, batch, share)
+            _move(self._accept, batch, share)
         if self._is_older(self._touches.values(), self._limits.behind_patience_s, now):
-            left -= self._move_touches(batch, share, now=now, is_flushing=is_flushing)
+            self._move_touches(batch, share, now=now, is_flushing=is_flushing)
         for waiting in (self._gate, self._accept, self._behind):
-            left -= _move(waiting, batch, left)
-        if left > 0 and self._touches:
-            self._move_touches(batch, left, now=now, is_flushing=is_flushing)
+            _move(waiting, batch, units - batch.units)
+        if batch.units < units and self._touches:
+            self._move_touches(batch, units - batch.units, now=now, is_flushing=is_flushing)
         return batch
 
     def touch_delay(self, now: float) -> float:
@@ -147,16 +148,16 @@ class WriteQueue:
             raise Overloaded(f"{limit} facts of class {queued.fact.priority.name} wait to be written already")
         waiting.append(queued)
 
-    def _put_touch(self, device_id: DeviceId, queued: QueuedFact) -> None:
-        replaced = self._touches.get(device_id)
+    def _put_touch(self, touched: _Touched, queued: QueuedFact) -> None:
+        replaced = self._touches.get(touched)
         if replaced is None and len(self._touches) >= self._limits.touches_max:
-            raise Overloaded(f"{self._limits.touches_max} sessions wait to be written already")
+            raise Overloaded(f"{self._limits.touches_max} touches wait to be written already")
         if replaced is not None:
             if replaced.then or replaced.otherwise or replaced.earlier:
                 self._keep_callbacks(replaced, queued)
             # Place and age in the line stay the first touch's: a chatty device must not put its own row off for ever.
             queued.submitted_at = replaced.submitted_at
-        self._touches[device_id] = queued
+        self._touches[touched] = queued
 
     def _keep_callbacks(self, replaced: QueuedFact, queued: QueuedFact) -> None:
         earlier = [*(replaced.earlier or ()), replaced]
@@ -165,14 +166,14 @@ class WriteQueue:
         queued.earlier = earlier
         replaced.earlier = None
 
-    def _move_touches(self, batch: list[QueuedFact], units: int, *, now: float, is_flushing: bool) -> int:
+    def _move_touches(self, batch: Batch, units: int, *, now: float, is_flushing: bool) -> None:
         self._refill(now)
         count = min(units, len(self._touches))
         if not is_flushing:
             count = min(count, int(self._touch_credit))
             self._touch_credit -= count
-        batch.extend(self._touches.pop(device_id) for device_id in _first(self._touches, count))
-        return count
+        batch.facts.extend(self._touches.pop(touched) for touched in _first(self._touches, count))
+        batch.units += count
 
     def _refill(self, now: float) -> None:
         earned = (now - self._touch_credit_at) * self._limits.touches_per_s
@@ -185,28 +186,17 @@ class WriteQueue:
         return oldest is not None and now - oldest.submitted_at > patience_s
 
 
-def _move(waiting: deque[QueuedFact], batch: list[QueuedFact], units: int) -> int:
-    """Move facts worth up to `units`; a first one that is worth more goes if the batch is empty. Give their worth."""
+def _move(waiting: deque[QueuedFact], batch: Batch, units: int) -> None:
+    """Move facts worth up to `units`; a first one that is worth more goes if the batch is empty."""
     moved = 0
     while waiting and moved < units:
-        worth = _worth(waiting[0].fact)
-        if moved + worth > units and batch:
+        worth = waiting[0].fact.units
+        if moved + worth > units and batch.facts:
             break
-        batch.append(waiting.popleft())
+        batch.facts.append(waiting.popleft())
+        batch.units += worth
         moved += worth
-    return moved
 
 
-def _worth(fact: Fact[Any]) -> int:
-    """Give how many units of a batch a fact is worth: sweeps, reports and messages to many touch many rows."""
-    if isinstance(fact, _SWEEPS):
-        return max(1, fact.limit // SLICE_ROWS_PER_UNIT)
-    if isinstance(fact, AddDatapoints):
-        return max(1, len(fact.points) // SLICE_ROWS_PER_UNIT)
-    if isinstance(fact, KeepTopicMessage):
-        return max(1, len(fact.receivers) // SLICE_ROWS_PER_UNIT)
-    return 1
-
-
-def _first(touches: dict[DeviceId, QueuedFact], count: int) -> list[DeviceId]:
-    return [device_id for device_id, _ in zip(touches, range(count), strict=False)]
+def _first(touches: dict[_Touched, QueuedFact], count: int) -> list[_Touched]:
+    return [touched for touched, _ in zip(touches, range(count), strict=False)]

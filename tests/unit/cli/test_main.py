@@ -37,6 +37,7 @@ LEAVES = [
     ["push", "replay"],
     ["audit", "list"],
     ["secrets", "rotate"],
+    ["secrets", "abandon"],
 ]
 
 

@@ -10,6 +10,7 @@ from commandpost.domain.push import (
     Batch,
     GiveUpRule,
     after_failure,
+    after_giving_up,
     back_off_s,
     check_aes_key,
     check_kinds,
@@ -17,6 +18,7 @@ from commandpost.domain.push import (
     check_url,
     kind_bits,
     kinds_of,
+    rest_s,
 )
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq"
@@ -57,12 +59,30 @@ def test_an_event_is_given_up_after_so_many_failures_or_a_day() -> None:
 
 def test_another_head_counts_anew_and_the_queue_goes_on_counting() -> None:
     """The back-off is the queue's, the chances are the event's."""
-    first = after_failure(None, device_id=DeviceId(1), head_seq=5, now=Instant(10))
-    again = after_failure(first, device_id=DeviceId(1), head_seq=5, now=Instant(20))
-    other = after_failure(again, device_id=DeviceId(1), head_seq=6, now=Instant(30))
+    first = after_failure(None, device_id=DeviceId(1), head_seq=5, now=Instant(10), unit=0)
+    again = after_failure(first, device_id=DeviceId(1), head_seq=5, now=Instant(20), unit=0)
+    other = after_failure(again, device_id=DeviceId(1), head_seq=6, now=Instant(30), unit=0)
 
     assert (again.failures, again.head_failures, again.failing_since) == (2, 2, 10)
     assert (other.failures, other.head_failures, other.failing_since) == (3, 1, 10)
+    assert (first.due_at, again.due_at, other.due_at) == (1_010, 2_020, 4_030)
+
+
+def test_the_first_that_is_given_up_lets_the_next_go_at_once() -> None:
+    """The fault may have been its own; when the next one goes as well, the queue rests."""
+    failed = after_failure(None, device_id=DeviceId(1), head_seq=5, now=Instant(10), unit=0)
+    first = after_giving_up(failed, 1, now=Instant(10))
+    again = after_failure(first, device_id=DeviceId(1), head_seq=6, now=Instant(20), unit=0)
+    second = after_giving_up(again, 3, now=Instant(20))
+
+    assert (first.given_up, first.due_at) == (1, 10)
+    assert (second.given_up, second.due_at) == (4, 2_020)
+
+
+@pytest.mark.parametrize(("due_at", "left_s"), [(0, 0), (1_000, 0), (1_500, 0.5), (10**12, 300)])
+def test_a_rest_is_over_in_five_minutes_whatever_the_clock_did(due_at: int, left_s: float) -> None:
+    """Nor is it ever less than none."""
+    assert rest_s(Instant(due_at), now=Instant(1_000)) == left_s
 
 
 def test_a_set_of_kinds_is_a_number_and_back() -> None:

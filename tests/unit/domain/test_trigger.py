@@ -149,3 +149,20 @@ def test_an_alarm_keeps_the_condition_it_was_given_for() -> None:
     condition = Condition(kind=TriggerKind.INOUT, threshold='{"lolmt":40,"uplmt":52}')
 
     assert parse_alarm(format_alarm(condition, "a uuid")) == ("a uuid", condition)
+
+
+@pytest.mark.parametrize(
+    ("kind", "threshold", "values"),
+    [("inout", {"lolmt": 1, "uplmt": 9}, ("5", "6", '"none"')), ("change", None, ("5", "5", "5"))],
+)
+def test_what_changes_nothing_is_nothing_new_to_remember(
+    kind: str, threshold: JsonValue, values: tuple[str, ...]
+) -> None:
+    """So that a store writes nothing for it, whatever the number of triggers."""
+    condition = parse_condition(kind, threshold)
+    first = judge(condition, None, value=values[0], at=Instant(1), now=Instant(1)).memory
+
+    later = [judge(condition, first, value=value, at=Instant(9), now=Instant(9)) for value in values[1:]]
+
+    assert [verdict.memory for verdict in later] == [first, first]
+    assert not any(verdict.is_alarm for verdict in later)

@@ -9,18 +9,18 @@ from dataclasses import replace
 from commandpost.domain.command import Answer, Attempt, AttemptEnd, Command, CommandMode, CommandState, Outcome, Trigger
 from commandpost.domain.data_ports import Binary, PointFilter, PointPage
 from commandpost.domain.datapoint import Datapoint, Datastream
-from commandpost.domain.device import Device, Product
+from commandpost.domain.device import Device, DeviceChange, Product
 from commandpost.domain.device_key import DeviceKey, KeyPermission
 from commandpost.domain.errors import CommandpostError, NotFound, Taken, Unauthenticated
+from commandpost.domain.facts import UpdateDevice
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId, StartId
 from commandpost.domain.instant import Instant, after
 from commandpost.domain.operation import Deliver
 from commandpost.domain.ports import CommandRecord, Page
 from commandpost.domain.topic import TopicMessage
 from commandpost.services.access import Access, Authenticator
-from commandpost.services.datapoints import Datapoints, DatastreamChange, NewBinary
+from commandpost.services.datapoints import DataOrigin, Datapoints, DatastreamChange, NewBinary
 from commandpost.services.device_keys import DeviceKeys, ShownKey
-from commandpost.services.devices import DeviceChange
 from commandpost.services.identities import GivenKeys, Identities
 from commandpost.services.payloads import PayloadRequest, Payloads
 from commandpost.services.self_registration import RegisteredDevice, SelfDescription, SelfRegistration
@@ -39,13 +39,19 @@ class DevicesById(FakeDevices):
     """Devices that are found by their id, too."""
 
     change_failure: Exception | None = None
+    identities: Identities
+    """Keep the keys of an update."""
 
     async def find(self, product: Product, device_id: DeviceId) -> Device:
         return (await self.get(product, device_id)).device
 
-    async def change(self, product: Product, device_id: DeviceId, change: DeviceChange) -> Device:
+    async def change(
+        self, product: Product, device_id: DeviceId, change: DeviceChange, keys: GivenKeys | None = None
+    ) -> Device:
         if self.change_failure is not None:
             raise self.change_failure
+        if keys is not None:
+            await self.identities.change(self.devices[device_id], keys)
         return await super().change(product, device_id, change)
 
 
@@ -81,6 +87,7 @@ class FakePayloads(Payloads):
     def __init__(self) -> None:
         self.submitted: list[tuple[Device, PayloadRequest]] = []
         self.asked: list[dict[str, object]] = []
+        self.searches: list[int] = []
         self.records: dict[CommandId, CommandRecord] = {}
         self.total = 0
         self.failure: Exception | None = None
@@ -98,6 +105,10 @@ class FakePayloads(Payloads):
         if record is None or record.command.product_id != product.id:
             raise NotFound("command", command_id.hex())
         return record
+
+    async def find_all(self, product: Product, command_ids: Sequence[CommandId]) -> Sequence[CommandRecord]:
+        self.searches.append(len(command_ids))
+        return [self.records[each] for each in command_ids if self.records[each].command.product_id == product.id]
 
     async def history(
         self,
@@ -144,10 +155,10 @@ def build_payload(
     return replace(command, **changes)  # type: ignore[arg-type]  # a test names fields by keyword
 
 
-def answered(payload: bytes) -> CommandRecord:
+def answered(answer: bytes, *, payload: bytes = b"ping") -> CommandRecord:
     """A payload that its device has answered, at the second attempt."""
     at = after(NOW, duration_ms=2_000)
-    end = AttemptEnd(attempt_id=AttemptId(2), outcome=Outcome.SUCCESS, at=at, answer=Answer(code=0, payload=payload))
+    end = AttemptEnd(attempt_id=AttemptId(2), outcome=Outcome.SUCCESS, at=at, answer=Answer(code=0, payload=answer))
     silence = AttemptEnd(attempt_id=AttemptId(1), outcome=Outcome.TIME_OUT, at=NOW)
     attempts = [
         Attempt(
@@ -164,7 +175,12 @@ def answered(payload: bytes) -> CommandRecord:
         for number, ended in enumerate((silence, end), 1)
     ]
     command = build_payload(
-        state=CommandState.SUCCEEDED, outcome=Outcome.SUCCESS, sent_at=NOW, answered_at=at, finished_at=at
+        payload=payload,
+        state=CommandState.SUCCEEDED,
+        outcome=Outcome.SUCCESS,
+        sent_at=NOW,
+        answered_at=at,
+        finished_at=at,
     )
     return CommandRecord(command=command, attempts=tuple(attempts))
 
@@ -195,18 +211,35 @@ class FakeDatapoints(Datapoints):
         }
         self.added: list[tuple[DeviceId, ProductId, tuple[Datapoint, ...]]] = []
         self.added_binaries: list[NewBinary] = []
+        self.origins: list[DataOrigin] = []
         self.created: list[tuple[str, DatastreamChange]] = []
         self.changes: list[tuple[str, DatastreamChange]] = []
         self.asked: list[tuple[PointFilter, int]] = []
         self.page = PointPage(streams=(), end=None)
         self.failure: Exception | None = None
 
-    async def add(self, device_id: DeviceId, product_id: ProductId, points: Sequence[Datapoint]) -> None:
+    async def add(
+        self,
+        device_id: DeviceId,
+        product_id: ProductId,
+        points: Sequence[Datapoint],
+        *,
+        origin: DataOrigin = DataOrigin.DEVICE,
+    ) -> None:
         if self.failure is not None:
             raise self.failure
+        self.origins.append(origin)
         self.added.append((device_id, product_id, tuple(points)))
 
-    async def add_binary(self, device_id: DeviceId, product_id: ProductId, new: NewBinary) -> str:
+    async def add_binary(
+        self,
+        device_id: DeviceId,
+        product_id: ProductId,
+        new: NewBinary,
+        *,
+        origin: DataOrigin = DataOrigin.DEVICE,
+    ) -> str:
+        self.origins.append(origin)
         self.added_binaries.append(new)
         return f"{device_id}_{NOW}_{new.stream_id}"
 
@@ -300,7 +333,7 @@ class FakeIdentities(Identities):
         self.changed: list[tuple[DeviceId, GivenKeys]] = []
         self.refusal: CommandpostError | None = None
 
-    async def change(self, device: Device, given: GivenKeys) -> Device:
+    async def change(self, device: Device, given: GivenKeys, *, also: UpdateDevice | None = None) -> Device:
         given.check()
         if self.refusal is not None:
             raise self.refusal

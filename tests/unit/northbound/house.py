@@ -79,7 +79,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.authenticator = FakeAuthenticator(self.products)
-        self.identities = FakeIdentities()
+        self.identities = self.devices.identities = FakeIdentities()
         self.self_registration = FakeSelfRegistration(self.products)
         self.api = self.build_api(None)
 

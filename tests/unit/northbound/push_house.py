@@ -126,8 +126,23 @@ class PushHouse(House):
         body_fault: BodyFault | None = None,
     ) -> ApiResponse:
         """Call with bytes."""
+        return asyncio.run(self.api.handle(self._request(method, target, body, key, body_fault)))
+
+    def add_at_once(self, count: int, *, key: str, other_key: str) -> list[int]:
+        """Add as many with a key at one time, and one with another; gives how each was answered."""
+        body = msgspec.json.encode({"url": URL, "token": TOKEN})
+
+        async def main() -> list[int]:
+            requests = [self._request("POST", "/v1/subscriptions", body, each) for each in [key] * count + [other_key]]
+            return [answer.status for answer in await asyncio.gather(*map(self.api.handle, requests))]
+
+        return asyncio.run(main())
+
+    def _request(
+        self, method: str, target: str, body: bytes, key: str | None, body_fault: BodyFault | None = None
+    ) -> ApiRequest:
         path, _, query = target.partition("?")
-        request = ApiRequest(
+        return ApiRequest(
             method=method,
             path=path,
             query=query.encode(),
@@ -135,7 +150,6 @@ class PushHouse(House):
             body=body,
             body_fault=body_fault,
         )
-        return asyncio.run(self.api.handle(request))
 
     def native(self, method: str, target: str, body: object = b"", *, status: int = 200, key: str = MASTER_KEY) -> Any:
         """Call `/v1`; gives the JSON of the answer."""

@@ -1,6 +1,7 @@
 """The OpenAPI document and the page: drawn from the table of routes, and true."""
 
 import re
+from html import unescape
 from typing import Any
 
 import jsonschema_rs
@@ -12,6 +13,7 @@ from commandpost.northbound.routing import Route
 from tests.fakes.services import COMMAND_ID, UUID
 from tests.unit.northbound.fakes import INDEX, REGISTER_CODE, STREAM, answered
 from tests.unit.northbound.house import House, with_imei
+from tests.unit.northbound.push_house import TOKEN, URL, PushHouse
 
 HOUSE = House()
 ROUTES = list(HOUSE.api.routes)
@@ -161,6 +163,24 @@ def test_the_page_says_what_may_go_wrong() -> None:
 
     for cell in ("5106 unsuccess", "16 unsuccess", "2001 device not online", "14 network latency", "5006 system limit"):
         assert f"<td>{cell}</td>" in page
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+def test_what_is_said_of_every_call_is_true_of_every_call(path: str) -> None:
+    """Of the dialect alone, where it is: `/v1` has statuses, exact names, and refuses what is unknown."""
+    house = PushHouse()
+    unknown = {"url": URL, "token": TOKEN, "unheard_of": 1}
+    said = unescape(house.ask("GET", path, key=None).body.decode()).replace('\\"', '"')
+
+    assert house.ask("GET", "/v1/subscriptions", key=None).status == 401
+    assert house.ask("POST", "/v1/subscriptions", unknown).status == 422
+    assert house.ask("POST", "/devices", {"unheard_of": 1}).status == 200
+    assert "Every call of the OneNET dialect is answered with HTTP 200" in said
+    assert "no part of the dialect: there the outcome is the HTTP status" in said
+    assert "unknown ones are refused" in said
+    assert "or where the call says so as bytes" in said
+    for status in ("404", "400", "408", "431", "503"):
+        assert status in said.partition("What is no call at all has a status of its own")[2][:400]
 
 
 def test_documents_are_made_once() -> None:

@@ -196,6 +196,32 @@ async def test_binary_data_may_be_larger_than_any_other_body() -> None:
     assert envelope(elsewhere)["errno"] == 5
 
 
+@pytest.mark.parametrize(("key", "errno", "pieces_read"), [("wrong", 3, 3), (None, 2, 3), (MASTER_KEY, 5, 19)])
+@on_event_loop
+async def test_of_a_stranger_no_more_is_held_than_of_any_other_call(
+    key: str | None, errno: int, pieces_read: int
+) -> None:
+    """The room for binary data is for those who have a key; without, a flood of bodies would fill the memory."""
+    house = House(settings=NorthboundSettings(body_bytes_max=10, binary_bytes_max=800, body_drain_bytes_max=100))
+    asked = scope("POST", "/bindata", "device_id=1000001&datastream_id=pic", (b"content-length", b"5000"))
+    asked["headers"] = [(b"content-length", b"5000"), *([] if key is None else [(b"api-key", key.encode())])]
+    read: list[None] = []
+
+    async def receive() -> Message:
+        read.append(None)
+        return {"type": "http.request", "body": b"x" * 50, "more_body": True}
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await house.api(asked, receive, send)
+
+    assert len(read) == pieces_read
+    assert envelope(sent)["errno"] == errno
+
+
 @on_event_loop
 async def test_a_body_without_end_is_cut_off() -> None:
     """After the drain's own limit nothing more is read."""

@@ -12,6 +12,7 @@ from commandpost.services.audit import AuditLog
 from tests.fakes.services import IMEI, MASTER_KEY, NOW
 from tests.unit.northbound.fakes import DEVICE, DEVICE_KEY, REGISTER_CODE
 from tests.unit.northbound.house import DEVICE_ID, House, run
+from tests.unit.northbound.push_house import PushHouse
 
 REMOTE = "192.0.2.7"
 ONE = ProductId(1)
@@ -110,6 +111,26 @@ def test_reading_keys_is_kept(target: str) -> None:
     assert (entry.actor, entry.action, entry.result) == (Actor.MASTER, f"GET {target.partition('?')[0]}", "0")
 
 
+def test_the_detail_of_a_device_is_kept_when_it_shows_keys() -> None:
+    """Whoever has the MasterKey reads them in it; another key is shown none."""
+    desk = Desk()
+    desk.ask("POST", "/keys", b'{"title":"k","permissions":[{"resources":[{"dev_id":"1000001"}]}]}')
+    desk.house.authenticator.allow(KeyPermission(resources=(KeyResource(),), methods=("get",)))
+
+    (entry,) = desk.ask("GET", f"/devices/{DEVICE_ID}")
+
+    assert (entry.actor, entry.action, entry.result) == (Actor.MASTER, "GET /devices/{device_id}", "0")
+    assert "new-key" not in repr(entry)
+    assert desk.ask("GET", f"/devices/{DEVICE_ID}", key=DEVICE_KEY) == []
+
+
+def test_an_update_that_changes_keys_says_which() -> None:
+    """By name: a key itself is never told."""
+    (entry,) = Desk().ask("PUT", f"/devices/{DEVICE_ID}", b'{"title":"t","psk":"newkey78","auth":"abc123"}')
+
+    assert (entry.target, entry.result) == (f"device_id {DEVICE_ID}, new psk, auth", "0")
+
+
 @pytest.mark.parametrize(
     ("target", "result"),
     [("/keys", "3"), (f"/nbiot/device/psk?imei={IMEI}", "1"), (f"/devices/{DEVICE_ID}", "3")],
@@ -122,6 +143,18 @@ def test_a_read_without_the_right_is_kept(target: str, result: str) -> None:
     (entry,) = desk.ask("GET", target, key=DEVICE_KEY)
 
     assert (entry.actor, entry.key_title, entry.result) == (Actor.DEVICE_KEY, "k", result)
+
+
+def test_a_read_of_the_native_interface_without_the_right_is_kept() -> None:
+    """As of the dialect; the result is its status."""
+    audit = FakeAudit()
+    house = PushHouse(audit=audit)
+    house.authenticator.allow(KeyPermission(resources=(KeyResource(),), methods=("get",)))
+
+    assert house.ask("GET", "/v1/subscriptions", key=DEVICE_KEY).status == 403
+
+    (entry,) = audit.told
+    assert (entry.actor, entry.action, entry.result) == (Actor.DEVICE_KEY, "GET /v1/subscriptions", "403")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commandpost.services.datapoints import NewBinary
+from commandpost.services.datapoints import DataOrigin, NewBinary
 from tests.fakes.services import NOW, OTHER_KEY
 from tests.unit.northbound.fakes import INDEX
 from tests.unit.northbound.house import DEVICE_ID, OTHER_PRODUCTS_DEVICE_ID, House
@@ -18,6 +18,7 @@ def test_binary_data_is_stored_with_what_is_said_of_it() -> None:
     assert house.datapoints.added_binaries == [
         NewBinary(stream_id="pic", payload=b"\x00\xff", at=NOW, description="front door")
     ]
+    assert house.datapoints.origins == [DataOrigin.APPLICATION]
 
 
 def test_binary_data_is_given_back_as_it_is() -> None:

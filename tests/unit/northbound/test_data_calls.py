@@ -8,7 +8,7 @@ from commandpost.domain.data_ports import PointFilter, PointPage, PointPosition,
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
-from commandpost.services.datapoints import DatastreamChange, TooManyStreams, TooMuchData
+from commandpost.services.datapoints import DataOrigin, DatastreamChange, TooManyStreams, TooMuchData
 from tests.fakes.services import NOW, UUID
 from tests.unit.northbound.fakes import DEVICE, build_stream
 from tests.unit.northbound.house import DEVICE_ID, OTHER_PRODUCTS_DEVICE_ID, House
@@ -152,6 +152,7 @@ def test_every_form_of_a_report_gives_the_same_point(query: str, body: bytes) ->
     assert house.ask("POST", POINTS + query, body).body == b'{"errno":0,"error":"succ"}'
     point = Datapoint(stream_id="temp", at=AT, value="22.50")
     assert house.datapoints.added == [(DEVICE, ProductId(1), (point,))]
+    assert house.datapoints.origins == [DataOrigin.APPLICATION]
 
 
 def test_a_point_without_a_time_is_of_now() -> None:
@@ -201,6 +202,26 @@ def test_reports_that_are_refused(query: str, body: bytes, errno: int, text: str
     assert answer["errno"] == errno
     assert text in answer["error"]
     assert house.datapoints.added == []
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("", '{{"datastreams":[{{"id":"t","datapoints":[{{"value":1}},{{"at":"{at}","value":2}}]}}]}}'),
+        ("?type=4", '{{"t":{{"{at}":2}}}}'),
+        ("?type=5", ",;t,{at},2"),
+    ],
+)
+def test_a_point_of_the_day_after_tomorrow_is_refused(query: str, body: str) -> None:
+    """The bound is named; a caller can be told, so nothing is dated otherwise behind its back."""
+    house = House()  # whose clock says 2020-12-02 09:02:24.185
+    taken = house.envelope("POST", POINTS + query, body.format(at="2020-12-03 09:02:24.185").encode())
+    refused = house.envelope("POST", POINTS + query, body.format(at="2020-12-03 09:02:24.186").encode())
+
+    assert taken["errno"] == 0
+    assert refused["errno"] == 6
+    assert "at is '2020-12-03 09:02:24.186': up to 24 hours ahead of the server's clock" in refused["error"]
+    assert len(house.datapoints.added) == 1
 
 
 def test_a_report_that_would_make_too_many_streams() -> None:

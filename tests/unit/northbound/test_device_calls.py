@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from commandpost.domain.device import DeviceFilter, GeoLocation, ImeiRule
+from commandpost.domain.device import DeviceChange, DeviceFilter, GeoLocation, ImeiRule
 from commandpost.domain.errors import Invalid, Taken
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Page
-from commandpost.services.devices import DeviceChange, NewDevice
+from commandpost.services.devices import NewDevice
 from tests.fakes.services import IMEI, IMSI, NOW, build_device
 from tests.unit.northbound.house import DEVICE_ID, House
 

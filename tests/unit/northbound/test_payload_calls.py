@@ -1,14 +1,17 @@
 """`/cmds`: sending, status, answer and history, also as the SDKs of the field ask for them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from commandpost.domain.command import PAYLOAD_BYTES_MAX, CommandState, Outcome, Submission
 from commandpost.domain.errors import DeviceOffline, Overloaded, QueueFull, WrongProtocol
+from commandpost.domain.ids import CommandId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, Page
 from commandpost.northbound.onenet.payload_status import PayloadStatus, payload_status, stands_of
+from commandpost.northbound.onenet.payloads import HISTORY_BODIES_BYTES_MAX
 from commandpost.services.payloads import PayloadRequest
 from tests.fakes.services import COMMAND_ID, OTHER_KEY, UNKNOWN_UUID, UUID
 from tests.unit.northbound.fakes import answered, build_payload
@@ -254,6 +257,29 @@ def test_what_a_payload_does_not_have_yet_is_left_out() -> None:
     (item,) = house_with(record(CommandState.WAITING)).envelope("GET", HISTORY)["data"]["items"]
 
     assert list(item) == ["cmd_uuid", "device_id", "dev_id", "expire_time", "status", "body"]
+
+
+def test_a_page_of_large_payloads_keeps_its_items_and_leaves_out_bodies() -> None:
+    """Pages are counted in items: one that ended early would hide the rest from whoever turns them by number."""
+    house = House()
+    for number in range(100):
+        large = answered(bytes([number]) * PAYLOAD_BYTES_MAX, payload=b"p" * PAYLOAD_BYTES_MAX)
+        command_id = CommandId(number.to_bytes(16, "big"))
+        house.payloads.records[command_id] = replace(large, command=replace(large.command, id=command_id))
+
+    response = house.ask("GET", f"{HISTORY}&per_page=100")
+
+    items = house.envelope_of(response)["data"]["items"]
+    assert len(response.body) < 2 * HISTORY_BODIES_BYTES_MAX + 100 * 400
+    assert len(items) == 100
+    whole = [item for item in items if "body" in item]
+    assert items[: len(whole)] == whole and len(whole) == 16
+    for number, item in enumerate(whole):
+        assert bytes.fromhex(item["body"]) == b"p" * PAYLOAD_BYTES_MAX
+        assert bytes.fromhex(item["confirm_body"]) == bytes([number]) * PAYLOAD_BYTES_MAX
+    assert not any("confirm_body" in item for item in items[len(whole) :])
+    assert {item["status"] for item in items} == {4}
+    assert house.payloads.searches == [16, 16]
 
 
 @pytest.mark.parametrize(

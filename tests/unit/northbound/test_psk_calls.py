@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from commandpost.domain.device_key import KeyPermission, KeyResource
 from commandpost.domain.errors import Taken
 from commandpost.services.identities import GivenKeys
 from tests.fakes.ids import ReversingBox
 from tests.fakes.services import IMEI, build_device
-from tests.unit.northbound.fakes import DEVICE
+from tests.unit.northbound.fakes import DEVICE, DEVICE_KEY
 from tests.unit.northbound.house import DEVICE_ID, OTHER_PRODUCTS_DEVICE_ID, House
 
 SEALED = ReversingBox().seal
@@ -176,6 +177,80 @@ def test_dtls_fields_of_an_update_change_the_keys() -> None:
 
     assert answer["errno"] == 0
     assert house.identities.changed == [(DEVICE, GivenKeys(psk_identity="roof"))]
+
+
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        ({"PSK": "newkey78"}, GivenKeys(psk="newkey78")),
+        ({"psk_hex": "00ff" * 8}, GivenKeys(psk_hex="00ff" * 8)),
+        ({"auth": "abc123"}, GivenKeys(auth_code="abc123")),
+        ({"psk": "newkey78", "psk_identity": "roof"}, GivenKeys(psk="newkey78", psk_identity="roof")),
+    ],
+)
+def test_what_a_device_proves_itself_by_is_changed_by_an_update(body: object, changed: GivenKeys) -> None:
+    """As `PUT /nbiot/device/accpsk` changes it: an update that answers 0 has done what it was asked to."""
+    house = House()
+
+    assert house.ask("PUT", f"/devices/{DEVICE_ID}", body).body == b'{"errno":0,"error":"succ"}'
+    assert house.identities.changed == [(DEVICE, changed)]
+
+
+NO_SECRETS: list[object] = ["", "x" * 17, "with spc", "schlüssel", 12345678, True, ["newkey78"], {}]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("psk", value) for value in [*NO_SECRETS, "short12"]),
+        *(("auth", value) for value in NO_SECRETS),
+        *(("psk_hex", value) for value in ["", "0", "zz" * 8, "00" * 7, "00" * 65, 5]),
+    ],
+)
+def test_a_key_of_an_update_that_cannot_be_changes_nothing(field: str, value: object) -> None:
+    """6 naming the field; neither what was tried is repeated, nor the rest of the update done."""
+    house = House()
+
+    answer = house.envelope("PUT", f"/devices/{DEVICE_ID}", {"title": "new", field: value})
+
+    assert answer["errno"] == 6
+    assert answer["error"].startswith(f"invalid parameter: {field} is ")
+    assert answer["error"].endswith(" is allowed")
+    assert "with spc" not in answer["error"]
+    assert (house.identities.changed, house.devices.changes) == ([], [])
+
+
+@pytest.mark.parametrize("body", [{"auth_info": {"1": "1"}}, {"title": 5}, {"psk_hex": "00" * 8}])
+def test_a_good_key_beside_what_cannot_be_is_not_changed(body: dict[str, object]) -> None:
+    """An update is done as a whole or not at all."""
+    house = House()
+
+    assert house.envelope("PUT", f"/devices/{DEVICE_ID}", {"psk": "newkey78", **body})["errno"] == 6
+    assert (house.identities.changed, house.devices.changes) == ([], [])
+
+
+def test_a_device_that_speaks_no_lwm2m_is_given_no_key_by_an_update() -> None:
+    """It would prove nothing; what was named is told."""
+    house = House()
+    device = build_device(1_000_009, protocol="MQTT", imei=None, imsi=None, auth_info='"sn"')
+    house.devices.devices[device.id] = device
+
+    answer = house.envelope("PUT", f"/devices/{device.id}", {"psk": "newkey78", "auth": "abc123"})
+
+    none = "psk, auth: none for a device that speaks no LwM2M"
+    assert answer == {"errno": 6, "error": f"invalid parameter: {none}"}
+    assert house.identities.changed == []
+
+
+@pytest.mark.parametrize("field", ["psk", "auth"])
+def test_an_update_of_a_key_needs_the_master_key(field: str) -> None:
+    """A device-level key may change the device, not what opens it."""
+    house = House()
+    house.authenticator.allow(KeyPermission(resources=(KeyResource(),), methods=("put",)))
+
+    assert house.envelope("PUT", f"/devices/{DEVICE_ID}", {"title": "new"}, key=DEVICE_KEY)["errno"] == 0
+    assert house.envelope("PUT", f"/devices/{DEVICE_ID}", {field: "newkey78"}, key=DEVICE_KEY)["errno"] == 3
+    assert house.identities.changed == []
 
 
 def test_an_identity_that_is_taken_is_told() -> None:

@@ -1,10 +1,26 @@
 """Where pushes may go: every range that is somebody's own is refused, in every way of writing it."""
 
+import asyncio
 import ipaddress
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from commandpost.northbound.push_addresses import AddressRefused, check_host, is_public
+from commandpost.northbound.push_addresses import (
+    LOOKUPS_MAX,
+    RESOLVER_THREADS,
+    AddressRefused,
+    CheckedResolver,
+    LookupRefused,
+    check_host,
+    is_public,
+)
+from tests.event_loop import on_event_loop
+
+PATIENCE_S = 10.0
 
 
 @pytest.mark.parametrize(
@@ -62,3 +78,73 @@ def test_addresses_of_the_open_internet_are_not(address: str) -> None:
 def test_a_name_is_looked_at_when_it_is_resolved() -> None:
     """Here it is nobody's address yet."""
     check_host("receiver.example")
+
+
+class NameServers:
+    """Those of names that hang, until a test lets go of them, and those of all others, which are prompt."""
+
+    def __init__(self) -> None:
+        self.hanging: set[str] = set()
+        self.asked: list[str] = []
+        self.release = threading.Event()
+
+    def getaddrinfo(self, host: str, port: int, **_: object) -> list[Any]:
+        self.asked.append(host)
+        if host in self.hanging:
+            self.release.wait(PATIENCE_S)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServers]:
+    """What the system's resolver knows."""
+    made = NameServers()
+    monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
+    yield made
+    made.release.set()
+
+
+async def addresses(resolver: CheckedResolver, host: str) -> list[tuple[str, int]]:
+    async with asyncio.timeout(PATIENCE_S / 2):
+        return [(each["host"], each["port"]) for each in await resolver.resolve(host, 8080)]
+
+
+@on_event_loop
+async def test_name_servers_that_hang_delay_no_receiver_that_is_well(servers: NameServers) -> None:
+    """However many names somebody makes up; what he asks beyond a bound is refused at once."""
+    resolver = CheckedResolver(allow_private=False)
+    assert await addresses(resolver, "well.example") == [("93.184.216.34", 8080)]
+    servers.hanging = {f"{number}.hangs.example" for number in range(100)}
+
+    hung = [asyncio.ensure_future(resolver.resolve(host, port)) for host in servers.hanging for port in (80, 443)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert await addresses(resolver, "well.example") == [("93.184.216.34", 8080)]
+    assert len(servers.asked) <= 2 + RESOLVER_THREADS
+    refused = [each for each in hung if each.done() and isinstance(each.exception(), LookupRefused)]
+    assert len(refused) == 2 * (100 - LOOKUPS_MAX)
+    servers.release.set()
+    await asyncio.gather(*hung, return_exceptions=True)
+    await resolver.close()
+
+
+@on_event_loop
+async def test_a_name_that_was_slow_waits_with_the_others(
+    servers: NameServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its good name lasts until it hangs: then it is asked for where it can delay nobody."""
+    monkeypatch.setattr("commandpost.northbound.push_addresses.PROMPT_S", 0.0)
+    resolver = CheckedResolver(allow_private=False)
+    await addresses(resolver, "slow.example")
+    servers.hanging = {f"{number}.hangs.example" for number in range(LOOKUPS_MAX)}
+    hung = [asyncio.ensure_future(resolver.resolve(host, 80)) for host in servers.hanging]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    with pytest.raises(LookupRefused):
+        await addresses(resolver, "slow.example")
+
+    servers.release.set()
+    await asyncio.gather(*hung)
+    await resolver.close()

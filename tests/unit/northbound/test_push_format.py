@@ -186,6 +186,12 @@ class TestKeyOrder:
         )
         assert reorder_json('[1.50,"a"]') == '[1.50,"a"]'
 
+    def test_what_is_nested_deeper_than_values_may_be_stays_as_it_is(self) -> None:
+        """It is told as its device wrote it."""
+        deep = '{"b":' * 65 + '{"type":1,"at":2}' + "}" * 65
+
+        assert reorder_json(deep) == deep
+
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -201,6 +207,18 @@ class TestKeyOrder:
 
 
 class TestMessages:
+    @pytest.mark.parametrize("imei", [IMEI, None, 'quo"te'])
+    def test_a_datapoint_has_its_keys_in_the_order_of_a_hash_map(self, imei: str | None) -> None:
+        """Whether or not it has an IMEI; whatever stands in its texts, and in its value."""
+        stream_id = '温"度\\'
+        text = writer().message_text(replace(POINT, imei=imei, stream_id=stream_id, value='{"type":1.50,"at":[]}'))
+
+        message = json.loads(text)
+        expected = {"type": 1, "dev_id": DEVICE, "ds_id": stream_id, "at": POINT.at, "value": {"type": 1.5, "at": []}}
+        assert message == (expected if imei is None else {**expected, "imei": imei})
+        assert list(message) == list(in_java_order(message))
+        assert text.endswith(f'"value":{{"at":[],"type":1.50}},"dev_id":{DEVICE}}}')
+
     def test_the_confirmed_body_of_a_read_is_nested_as_documented(self) -> None:
         """Single and multiple resources, opaque as integers, time in milliseconds."""
         values = ObjectValues(

@@ -156,6 +156,18 @@ class TestAdding:
 
         assert response.status == status
 
+    def test_two_verifications_of_a_product_at_one_time_are_enough(self) -> None:
+        """Hosts that hang are no way to hold what others are verified by; 429, and nobody is asked."""
+        house = PushHouse()
+        house.receiver.hangs = True
+
+        statuses = house.add_at_once(5, key=MASTER_KEY, other_key=OTHER_KEY)
+
+        assert statuses == [422, 422, 429, 429, 429, 422]
+        assert len(house.receiver.verified) == 3
+        house.receiver.hangs = False
+        assert house.add()["id"] == "1"
+
     def test_a_product_has_a_full_number_of_subscriptions(self) -> None:
         """Beyond it nobody is asked."""
         house = PushHouse()

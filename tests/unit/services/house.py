@@ -97,6 +97,7 @@ class House:
             on_changed=(self.sessions.product_changed,),
         )
         self.identities = Identities(writer=self.writer, reader=self.store, secrets=self.box, ids=self.ids)
+        self.identities.listen_for_auth_codes(self.sessions.auth_code_changed)
         self.devices = Devices(
             writer=self.writer,
             reader=self.store,

@@ -26,6 +26,7 @@ class FakeChannel:
     """A connection of a device, as the transport would hold it."""
 
     sent: list[PayloadTransmission] = field(default_factory=list)
+    settled: list[AttemptId] = field(default_factory=list)
     is_taken_over: bool = False
     is_removed: bool = False
     revoked: ProofKind | None = None
@@ -36,6 +37,9 @@ class FakeChannel:
         if self.takes_all:
             self.sent.append(transmission)
         return self.takes_all
+
+    def settle(self, attempt_id: AttemptId) -> None:
+        self.settled.append(attempt_id)
 
     def take_over(self) -> None:
         self.is_taken_over = True

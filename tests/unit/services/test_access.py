@@ -7,14 +7,13 @@ from urllib.parse import quote
 
 import pytest
 
-from commandpost.domain.device import Device, KeyKind, Product
+from commandpost.domain.device import Device, KeyKind, Product, ProductChange
 from commandpost.domain.device_key import ACCESS_METHODS, KeyPermission, KeyResource
 from commandpost.domain.errors import Forbidden, Unauthenticated
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.services.access import Access, Authenticator
 from commandpost.services.device_keys import DeviceKeys
-from commandpost.services.products import ProductChange
 from tests.event_loop import on_event_loop
 from tests.unit.services.house import IMEI, House
 
@@ -99,7 +98,8 @@ async def test_who_shows_nothing_or_something_wrong() -> None:
         with pytest.raises(Unauthenticated) as raised:
             await gate.ask(*nothing)
         assert raised.value.is_missing
-    for wrong in (("nonsense", None), (None, "nonsense"), ("\ud800", "\ud800"), ("x" * 10_000, "y" * 10_000)):
+    others = (ACCESS_KEY, None), ("code-1", None)  # keys of the product for other things
+    for wrong in (("nonsense", None), (None, "nonsense"), ("\ud800", "\ud800"), ("x" * 10_000, "y" * 10_000), *others):
         with pytest.raises(Unauthenticated) as raised:
             await gate.ask(*wrong)
         assert not raised.value.is_missing
@@ -207,7 +207,7 @@ async def test_a_products_token_ends_with_its_access_key() -> None:
     product, _ = await gate.furnish()
     assert (await gate.ask(None, token())).is_master
 
-    await gate.house.do(gate.house.products.rotate_key(product.id, KeyKind.ACCESS))
+    await gate.house.do(gate.house.products.keyring.rotate(product.id, KeyKind.ACCESS))
 
     with pytest.raises(Unauthenticated):
         await gate.ask(None, token())
@@ -305,7 +305,7 @@ async def test_a_rotated_master_key_is_void_at_once_and_changes_of_the_product_a
 
     renamed = await gate.house.do(gate.house.products.change(product.id, ProductChange(name="uno")))
     assert (await gate.ask("master-key-1")).product == renamed
-    new = await gate.house.do(gate.house.products.rotate_key(product.id, KeyKind.MASTER))
+    new = await gate.house.do(gate.house.products.keyring.rotate(product.id, KeyKind.MASTER))
 
     assert (await gate.ask(new)).is_master
     with pytest.raises(Unauthenticated):

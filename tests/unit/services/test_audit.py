@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 from commandpost.domain.audit import Actor, AuditEntry, StoredAuditEntry
-from commandpost.domain.device import KeyKind
 from commandpost.domain.facts import Priority
 from commandpost.domain.ids import ProductId
-from commandpost.domain.instant import DAY_MS, Instant
-from commandpost.services.audit import HELD_MAX, LOST_ACTION, AuditLog, AuditPruner
+from commandpost.domain.instant import Instant
+from commandpost.services.audit import HELD_MAX, LOST_ACTION, AuditLog
 from tests.event_loop import on_event_loop
 from tests.fakes.clock import NOW
 from tests.unit.services.house import House
@@ -85,22 +84,3 @@ async def test_a_list_has_what_was_recorded_a_moment_ago() -> None:
 
     found = await desk.house.do(desk.audit.list(ProductId(1), before_number=None, limit=10))
     assert list(found) == [StoredAuditEntry(number=1, entry=ENTRY)]
-
-
-@on_event_loop
-async def test_the_pruner_takes_old_entries_and_old_keys() -> None:
-    """By their own times."""
-    desk = Desk()
-    product = (await desk.house.do(desk.house.products.create(name="p"))).product
-    await desk.house.do(desk.house.products.rotate_key(product.id, KeyKind.MASTER, overlap_s=60))
-    desk.audit.record(ENTRY)
-    await desk.flush()
-    pruner = AuditPruner(writer=desk.house.writer, clock=desk.house.clock, retention_ms=DAY_MS)
-
-    assert await desk.house.do(pruner.tick()) == 0
-    desk.house.clock.advance(61)
-    assert await desk.house.do(pruner.tick()) == 1
-    assert await desk.house.store.old_keys(product.id) == ()
-    desk.house.clock.advance(86_400)
-    assert await desk.house.do(pruner.tick()) == 1
-    assert await desk.stored() == []

@@ -2,13 +2,13 @@
 
 import pytest
 
-from commandpost.domain.device import Device, DeviceSecurity, KeyLabel, Product
+from commandpost.domain.device import Device, DeviceSecurity, KeyLabel, Product, ProductChange
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.session import PeerIdentity, Remote
 from commandpost.services.bootstraps import BootstrapGrant, Bootstraps, BootstrapSettings
 from commandpost.services.identities import GivenKeys
-from commandpost.services.products import ProductChange, ProductSettings
+from commandpost.services.products import ProductSettings
 from commandpost.services.sessions import SessionRefusal
 from tests.event_loop import on_event_loop
 from tests.unit.services.house import HERE, IMEI, IMSI, House

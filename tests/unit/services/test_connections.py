@@ -6,8 +6,11 @@ import pytest
 
 from commandpost.domain.command import CommandState
 from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.facts import Priority
 from commandpost.domain.payload_facts import EndConnection, NoteHeard, StartConnection
 from commandpost.services.connections import HEARD_EVERY_MS
+from commandpost.services.devices import NewDevice
+from commandpost.services.write_behind import AFTER_FAILURE_S, AGAIN_S
 from tests.event_loop import on_event_loop
 from tests.unit.services.payload_house import FakeChannel, PayloadHouse
 
@@ -114,6 +117,7 @@ async def test_being_heard_is_written_behind_once_in_a_while() -> None:
 
 @on_event_loop
 async def test_an_end_that_cannot_be_written_is_told_and_the_device_is_offline_for_payloads() -> None:
+    """It is written when it can be: else everybody would take the device for online until its next login."""
     house = PayloadHouse()
     _, device = await house.add_product_with_device()
     connection, _ = await house.connect(device)
@@ -121,8 +125,33 @@ async def test_an_end_that_cannot_be_written_is_told_and_the_device_is_offline_f
     house.connections.close(connection)
     await house.settle()
 
-    assert house.events.count("connection_end_not_written") == 1
+    assert house.events.count("write_behind_failed") == 1
     assert house.connections.find(device.id) is None
+    house.writer.failing.clear()
+    await house.advance(AFTER_FAILURE_S)
+    assert await house.store.online_among([device.id]) == frozenset()
+    assert len(house.writer.of(EndConnection)) == 1
+
+
+@on_event_loop
+async def test_an_end_that_the_writer_has_no_room_for_is_written_later() -> None:
+    """Nor does it end the connection that the device has by then."""
+    house = PayloadHouse()
+    product, device = await house.add_product_with_device()
+    other = await house.do(house.devices.create(product, NewDevice(protocol="MQTT", title="o", auth_info='"o"')))
+    connections = [(await house.connect(each))[0] for each in (device, other)]
+    house.writer.overloaded = {Priority.GATE}
+    for each in connections:
+        house.connections.close(each)
+    await house.settle()
+    before = await house.store.online_among([device.id, other.id])
+    house.writer.overloaded = set()
+
+    await house.connect(other)
+    await house.advance(AGAIN_S)
+
+    assert before == {device.id, other.id}
+    assert await house.store.online_among([device.id, other.id]) == {other.id}
 
 
 @on_event_loop
@@ -153,6 +182,21 @@ async def test_a_device_that_is_deleted_is_shown_out() -> None:
     assert channel.is_removed
     assert house.payload_dispatcher.lanes_open == 0
     assert house.writer.of(EndConnection) == []
+
+
+@on_event_loop
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_a_stop_waits_for_no_disk_that_hangs_or_is_broken(is_broken: bool) -> None:
+    """What is not on disk is ended by the next start; everybody is let go all the same."""
+    house = PayloadHouse()
+    _, device = await house.add_product_with_device()
+    _, channel = await house.connect(device)
+    house.writer.is_held = not is_broken
+    house.writer.is_stopped = is_broken
+
+    await asyncio.wait_for(house.connections.drain(0.01), 5.0)
+
+    assert channel.is_removed
 
 
 @on_event_loop

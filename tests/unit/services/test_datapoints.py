@@ -8,11 +8,13 @@ from commandpost.domain.data_facts import AddDatapoints
 from commandpost.domain.data_ports import PointFilter, PointPage
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.device import Device
-from commandpost.domain.errors import Invalid, NotFound, StoreUnavailable, Taken
+from commandpost.domain.errors import Invalid, NotFound, Overloaded, StoreUnavailable, Taken
+from commandpost.domain.facts import Priority
 from commandpost.domain.ids import DeviceId, ProductId
-from commandpost.domain.instant import Instant
+from commandpost.domain.instant import DAY_MS, Instant
 from commandpost.services import datapoints as module
 from commandpost.services.datapoints import (
+    DataOrigin,
     Datapoints,
     DatapointSettings,
     DatastreamChange,
@@ -34,6 +36,7 @@ async def furnished(*, streams_max: int = 1_000) -> tuple[House, Datapoints, Dev
         reader=house.store,
         ids=house.ids,
         clock=house.clock,
+        events=house.events,
         settings=DatapointSettings(streams_max=streams_max, binary_bytes_max=1_000),
     )
     return house, service, device
@@ -72,6 +75,61 @@ async def all_pages(house: House, service: Datapoints, which: PointFilter, limit
 
 
 @on_event_loop
+async def test_a_time_far_ahead_of_the_clock_is_that_of_the_arrival() -> None:
+    """The value counts, and the next one takes its place; up to 24 hours ahead a time is believed."""
+    house, service, device = await furnished()
+    now = house.clock.wall_ms()
+    for at in (now + DAY_MS, now + DAY_MS + 1):
+        await add(house, service, device, points("a" if at == now + DAY_MS else "b", 1, at=at))
+    ahead = [stream.updated_at for stream in await house.do(service.list_streams(device.id))]
+    await house.advance(5)
+    await add(house, service, device, points("b", 2, at=house.clock.wall_ms()))
+
+    assert ahead == [now + DAY_MS, now]
+    (later,) = await house.do(service.list_streams(device.id, ["b"]))
+    assert (later.current_value, later.updated_at) == ("2", house.clock.wall_ms())
+    page = await house.do(service.query(PointFilter(device_id=device.id, stream_ids=("b",)), limit=10))
+    assert shown(page) == {"b": ["1", "2"]}
+
+
+@on_event_loop
+async def test_points_of_one_wrong_clock_keep_the_order_of_their_report() -> None:
+    house, service, device = await furnished()
+    far = house.clock.wall_ms() + 30 * DAY_MS
+    await add(house, service, device, points("a", 1, 2, 3, at=far))
+
+    page = await house.do(service.query(PointFilter(device_id=device.id), limit=10))
+    assert shown(page) == {"a": ["1", "2", "3"]}
+    (stream,) = await house.do(service.list_streams(device.id))
+    assert stream.current_value == "3"
+
+
+@on_event_loop
+async def test_a_binary_of_a_wrong_clock_has_the_time_of_its_arrival() -> None:
+    house, service, device = await furnished()
+    now = house.clock.wall_ms()
+    new = NewBinary(stream_id="img", payload=b"x", at=Instant(now + 2 * DAY_MS))
+    await house.do(service.add_binary(device.id, device.product_id, new))
+
+    (stream,) = await house.do(service.list_streams(device.id))
+    assert stream.updated_at == now
+
+
+@on_event_loop
+async def test_wrong_clocks_are_told_to_the_log_once_a_second() -> None:
+    """Whose, and how many points it was since the last time: a fleet of them must not fill the disk."""
+    house, service, device = await furnished()
+    far = house.clock.wall_ms() + 30 * DAY_MS
+    for _ in range(3):
+        await add(house, service, device, points("a", 1, 2, at=far))
+    await house.advance(1)
+    await add(house, service, device, points("a", 3, at=far))
+
+    told = [fields["count"] for event, fields in house.events.told if event == "points_dated_ahead"]
+    assert told == [1, 6]
+
+
+@on_event_loop
 async def test_points_are_stored_when_it_returns() -> None:
     """All of one report in one fact, with the time at which it was received; none is no fact."""
     house, service, device = await furnished()
@@ -102,6 +160,30 @@ async def test_points_that_cannot_be_stored() -> None:
         await add(house, service, device, points("one", 1))
 
     assert [stream.id for stream in await house.do(service.list_streams(device.id))] == ["one"]
+
+
+@on_event_loop
+async def test_data_of_applications_is_refused_early_and_never_that_of_devices() -> None:
+    """P11: it stands in line with their commands, not before what devices wait for."""
+    house, service, device = await furnished()
+    mine = device.id, device.product_id
+    new = NewBinary(stream_id="photo", payload=b"jpeg", at=AT)
+    house.writer.overloaded = {Priority.ACCEPT}
+
+    for refused in (
+        service.add(*mine, points("temp", 1), origin=DataOrigin.APPLICATION),
+        service.add_binary(*mine, new, origin=DataOrigin.APPLICATION),
+    ):
+        with pytest.raises(Overloaded):
+            await house.do(refused)
+    await house.do(service.add(*mine, points("temp", 2)))
+    await house.do(service.add_binary(*mine, new))
+    house.writer.overloaded = {Priority.GATE}
+    await house.do(service.add(*mine, points("temp", 3, at=AT + 5), origin=DataOrigin.APPLICATION))
+    await house.do(service.add_binary(*mine, new, origin=DataOrigin.APPLICATION))
+
+    assert (await house.do(service.get_stream(device.id, "temp"))).current_value == "3"
+    assert len(await house.do(service.list_binaries(device.id))) == 2
 
 
 @on_event_loop

@@ -1,6 +1,8 @@
 """DTLS associations over a restart: sealed, given back in pages, forgotten when they are of no use."""
 
-from commandpost.domain.dtls_association import KeepAssociation, KeptAssociation
+import pytest
+
+from commandpost.domain.dtls_association import KeepAssociation, KeptAssociation, NoteRead, SettleRead
 from commandpost.domain.facts import Priority
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.session import Remote
@@ -47,6 +49,14 @@ class House:
             otherwise=lambda: self.heard.append("otherwise"),
         )
 
+    def note(self, read_next: int) -> None:
+        self.associations.note_read(
+            NAME,
+            read_next,
+            then=lambda: self.heard.append("then"),
+            otherwise=lambda: self.heard.append("otherwise"),
+        )
+
     def commit(self) -> None:
         self.writer.commit()
 
@@ -69,7 +79,9 @@ async def test_what_is_kept_is_sealed_and_comes_back() -> None:
 
     assert house.heard == ["then"]
     assert b"the state" not in house.rows[0].sealed_state
-    assert await house.restored() == [OpenedAssociation(remote=NAME, device_id=house.device.id, state=b"the state")]
+    assert await house.restored() == [
+        OpenedAssociation(remote=NAME, device_id=house.device.id, state=b"the state", read_next=0)
+    ]
 
 
 @on_event_loop
@@ -144,3 +156,43 @@ async def test_where_none_is_kept_any_more_those_of_earlier_runs_are_forgotten()
     house.commit()
 
     assert house.rows == []
+
+
+@on_event_loop
+async def test_a_mark_comes_back_beside_the_state() -> None:
+    """Noted behind, or settled."""
+    house = House()
+    house.keep()
+    house.scheduler.run_soon()
+    house.note(4)
+    house.scheduler.run_soon()
+    (noted,) = await house.restored()
+    house.associations.settle_read(NAME, 9, then=lambda: house.heard.append("settled"))
+    house.scheduler.run_soon()
+    (settled,) = await house.restored()
+
+    assert (noted.read_next, settled.read_next) == (4, 9)
+    assert house.heard == ["then", "then", "settled"]
+
+
+@pytest.mark.parametrize("fault", ["not kept", "overloaded", "failing"])
+@on_event_loop
+async def test_a_mark_that_is_not_on_disk_is_said_to_be_none(fault: str) -> None:
+    """Whoever noted it tries again; settling says nothing, because what comes after it fails likewise."""
+    house = House()
+    if fault == "overloaded":
+        house.writer.overloaded = set(Priority)
+    elif fault == "failing":
+        house.writer.failing = {NoteRead, SettleRead}
+
+    house.note(4)
+    house.associations.settle_read(NAME, 4, then=lambda: house.heard.append("settled"))
+    house.scheduler.run_soon()
+
+    assert house.heard == ["otherwise"]
+
+
+def test_marks_are_written_behind_and_settled_ones_before_what_they_gate() -> None:
+    """A fleet's Updates do not compete with its commands."""
+    assert NoteRead.priority is Priority.BEHIND
+    assert SettleRead.priority is KeepAssociation.priority is Priority.GATE

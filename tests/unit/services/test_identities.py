@@ -1,16 +1,18 @@
 """DTLS identities and pre-shared keys: southbound reference 4.1 and 4.2, northbound reference 3.10."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from commandpost.domain.device import Device, DeviceSecurity, KeyLabel, Product
-from commandpost.domain.errors import Invalid, NotFound, Taken
+from commandpost.domain.device import Device, DeviceChange, DeviceSecurity, KeyLabel, Product, ProductChange
+from commandpost.domain.errors import Invalid, NotFound, StoreUnavailable, Taken
+from commandpost.domain.facts import ChangeDeviceKeys, Fact, UpdateDevice
 from commandpost.domain.ids import DeviceId
-from commandpost.services.devices import DeviceChange, NewDevice
+from commandpost.services.devices import NewDevice
 from commandpost.services.identities import GivenKeys, Identities, KeyText, identity_of
-from commandpost.services.products import ProductChange, ProductSettings
+from commandpost.services.products import ProductSettings
 from tests.event_loop import on_event_loop
 from tests.unit.services.house import IMEI, IMSI, House
 
@@ -245,6 +247,35 @@ async def test_an_update_of_the_device_leaves_its_keys_alone() -> None:
     await house.do(house.devices.change(product, device.id, DeviceChange(title="new")))
 
     assert await house.identities.keys_for(b"roof") == (device.id, (("access", b"newkey78"),))
+
+
+@pytest.mark.parametrize("failing", [UpdateDevice, ChangeDeviceKeys, None])
+@on_event_loop
+async def test_an_update_that_names_a_key_is_done_as_a_whole_or_not_at_all(failing: type[Fact[Device]] | None) -> None:
+    """Whatever the store refuses meanwhile: nobody is told of a failure and has another key all the same."""
+    house, product, device = await furnished()
+    house.writer.failing = set() if failing is None else {failing}
+    wanted = DeviceChange(title="new")
+
+    with suppress(StoreUnavailable):
+        await house.do(house.devices.change(product, device.id, wanted, GivenKeys(psk="newkey78")))
+
+    changed = await house.devices.find(product, device.id)
+    key = house.identities.access_key(changed).psk
+    assert (changed.title, key) in (("new", "newkey78"), ("d", KEY))
+    assert (key == KEY) == (failing is ChangeDeviceKeys)
+
+
+@on_event_loop
+async def test_a_device_without_dtls_has_no_key_to_change() -> None:
+    """And nothing of the update is done."""
+    house, product, _ = await furnished()
+    meter = await house.do(house.devices.create(product, NewDevice(protocol="MQTT", title="d", auth_info='"sn"')))
+
+    with pytest.raises(Invalid):
+        await house.do(house.devices.change(product, meter.id, DeviceChange(title="new"), GivenKeys(psk="newkey78")))
+
+    assert await house.devices.find(product, meter.id) == meter
 
 
 @on_event_loop

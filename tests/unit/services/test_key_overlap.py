@@ -10,7 +10,7 @@ from commandpost.domain.device import KeyKind, Product
 from commandpost.domain.errors import Invalid, Unauthenticated
 from commandpost.domain.instant import Instant
 from commandpost.services.access import Access, Authenticator
-from commandpost.services.products import OLD_KEYS_MAX, OVERLAP_S_MAX, OldKey, TooManyOldKeys
+from commandpost.services.product_keys import OLD_KEYS_MAX, OVERLAP_S_MAX, OldKey, TooManyOldKeys
 from tests.event_loop import on_event_loop
 from tests.unit.services.house import House
 
@@ -32,11 +32,11 @@ class Gate:
         return (await self.house.do(self.house.products.create(name="one"))).product
 
     async def key(self, product: Product, kind: KeyKind) -> str:
-        keys = await self.house.do(self.house.products.keys(product.id))
+        keys = await self.house.do(self.house.products.keyring.show(product.id))
         return {KeyKind.MASTER: keys.master_key, KeyKind.ACCESS: keys.access_key}[kind]
 
     async def rotate(self, product: Product, kind: KeyKind, overlap_s: int) -> str:
-        return await self.house.do(self.house.products.rotate_key(product.id, kind, overlap_s=overlap_s))
+        return await self.house.do(self.house.products.keyring.rotate(product.id, kind, overlap_s=overlap_s))
 
     async def opens(self, api_key: str | None, authorization: str | None = None) -> bool:
         try:
@@ -115,10 +115,10 @@ async def test_old_keys_are_shown_with_their_end_and_without_their_text() -> Non
     await gate.rotate(product, KeyKind.MASTER, 60)
     end = Instant(gate.house.clock.wall_ms() + 60_000)
 
-    keys = await gate.house.do(gate.house.products.keys(product.id))
+    keys = await gate.house.do(gate.house.products.keyring.show(product.id))
     assert keys.old_keys == (OldKey(kind=KeyKind.MASTER, expires_at=end),)
     gate.house.clock.advance(60)
-    assert (await gate.house.do(gate.house.products.keys(product.id))).old_keys == ()
+    assert (await gate.house.do(gate.house.products.keyring.show(product.id))).old_keys == ()
 
 
 @on_event_loop

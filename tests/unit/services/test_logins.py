@@ -167,6 +167,31 @@ async def test_edp_form_2_finds_the_device_by_its_secret() -> None:
 
 
 @on_event_loop
+async def test_a_secret_that_is_an_imei_of_another_device_still_lets_its_device_in() -> None:
+    """The LwM2M device was there first, and has no secret of its own."""
+    bench = LoginBench()
+    product, _, _ = await bench.furnish()
+    imei = "860000000000001"
+    lwm2m = NewDevice(protocol="LWM2M", title="l", auth_info=f'{{"{imei}":"46"}}', imei=imei, imsi="46")
+    await bench.house.do(bench.house.devices.create(product, lwm2m))
+    edp = NewDevice(protocol="EDP", title="e", auth_info=f'"{imei}"')
+    device = await bench.house.do(bench.house.devices.create(product, edp))
+
+    assert await bench.by_auth_info(product.id, imei.encode()) == device
+
+
+@on_event_loop
+async def test_a_login_by_secret_alone_looks_at_no_list_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may try, so what it costs must not grow with the product."""
+    bench = LoginBench()
+    product, _, edp = await bench.furnish()
+    monkeypatch.setattr(bench.house.store, "list_devices", None)
+
+    assert await bench.by_auth_info(product.id, b"secret-of-e") == edp
+    assert await bench.by_auth_info(product.id, b"wrong") is LoginRefusal.UNKNOWN
+
+
+@on_event_loop
 async def test_an_auth_info_that_is_an_object_may_be_written_with_other_spaces() -> None:
     """Southbound reference 8; another value is another secret."""
     bench = LoginBench()

@@ -7,10 +7,10 @@ import asyncio
 
 import pytest
 
-from commandpost.domain.command import CommandState, Outcome
+from commandpost.domain.command import PAYLOAD_WINDOW_MAX, CommandState, Outcome
 from commandpost.domain.errors import DeviceOffline, QueueFull, WrongProtocol
 from commandpost.domain.facts import AcceptCommand, Claim, FinishAndClaim
-from commandpost.domain.payload_facts import ConfirmDelivery, EndFormerAttempts
+from commandpost.domain.payload_facts import ConfirmDelivery, EndFormerAttempts, ReplyToPayload
 from commandpost.services.devices import NewDevice
 from commandpost.services.maintenance import Expirer, Rescuer
 from commandpost.services.payloads import PayloadRequest, PayloadSettings
@@ -66,6 +66,48 @@ async def test_a_reply_before_the_confirmation_counts_and_implies_it() -> None:
     await house.settle()
 
     assert await house.state(product, command) is CommandState.SUCCEEDED
+
+
+@on_event_loop
+async def test_replies_without_confirmations_let_the_next_payloads_go() -> None:
+    """Design 10.2: a reply implies the confirmation, which may come all the same and changes nothing then."""
+    house = PayloadHouse()
+    product, device = await house.add_product_with_device()
+    connection, channel = await house.connect(device)
+    commands = [
+        await house.send(product, device, b"%d" % number, qos=1, timeout_s=HOUR_S)
+        for number in range(PAYLOAD_WINDOW_MAX + 2)
+    ]
+    assert len(channel.sent) == PAYLOAD_WINDOW_MAX
+    safe: list[bool] = []
+
+    for command in commands[:2]:
+        house.payload_dispatcher.reply(device.id, command.id, b"ok", safe.append)
+    await house.settle()
+
+    assert (safe, len(channel.sent)) == ([True, True], PAYLOAD_WINDOW_MAX + 2)
+    assert channel.settled == [channel.attempt(b"0"), channel.attempt(b"1")]
+    house.payload_dispatcher.reply(device.id, commands[0].id, b"again", safe.append)
+    house.payload_dispatcher.payload_confirmed(connection, channel.attempt(b"0"))
+    await house.settle()
+    assert await house.state(product, commands[0]) is CommandState.SUCCEEDED
+    assert len(channel.settled) == 2
+
+
+@on_event_loop
+async def test_a_reply_that_cannot_be_written_frees_nothing() -> None:
+    """The device sends it again, or the payload's time runs out."""
+    house = PayloadHouse()
+    product, device = await house.add_product_with_device()
+    _, channel = await house.connect(device)
+    command = await house.send(product, device, b"ping", qos=1, timeout_s=HOUR_S)
+    safe: list[bool] = []
+
+    house.writer.failing.add(ReplyToPayload)
+    house.payload_dispatcher.reply(device.id, command.id, b"ok", safe.append)
+    await house.settle()
+
+    assert (safe, channel.settled) == ([False], [])
 
 
 @on_event_loop

@@ -6,16 +6,23 @@ from collections.abc import Coroutine, Sequence
 import pytest
 
 from commandpost.domain.command import CommandState, DeliveryPolicy, Trigger
-from commandpost.domain.device import DeviceFilter, ImeiRule, KeyKind
-from commandpost.domain.errors import Invalid, NotFound, NotWaiting, QueueFull, Taken, Unauthenticated
+from commandpost.domain.device import (
+    DeviceChange,
+    DeviceFilter,
+    ImeiRule,
+    KeyKind,
+    Product,
+    ProductChange,
+)
+from commandpost.domain.errors import Invalid, NotFound, NotWaiting, QueueFull, Taken
 from commandpost.domain.ids import CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.operation import Discover
 from commandpost.domain.ports import Page
 from commandpost.domain.resource import ResourcePath
 from commandpost.services.commands import CachedRequest
-from commandpost.services.devices import DeviceChange, NewDevice
-from commandpost.services.products import ProductChange, ProductSettings
+from commandpost.services.devices import NewDevice
+from commandpost.services.products import ProductSettings
 from tests.event_loop import on_event_loop
 from tests.unit.services.house import IMEI, IMSI, House, execute, house_with_device
 
@@ -29,44 +36,45 @@ async def test_product_has_two_keys_from_its_creation() -> None:
     created = await house.do(house.products.create(name="one", master_key="given by hand"))
 
     assert created.keys.master_key == "given by hand"
-    assert await house.do(house.products.keys(created.product.id)) == created.keys
+    assert await house.do(house.products.keyring.show(created.product.id)) == created.keys
     stored = await house.store.get_key(created.product.id, KeyKind.MASTER)
     assert stored is not None
     assert b"given by hand" not in stored.sealed + stored.index
 
 
+async def whose(house: House, key: str) -> Product | None:
+    """Whose MasterKey it is."""
+    shown = key.encode("utf-8", "surrogatepass")
+    found = await house.do(house.products.keyring.find_by_master_key(shown, house.box.index(shown)))
+    return None if found is None else found.product
+
+
 @on_event_loop
-async def test_only_the_master_key_authenticates() -> None:
+async def test_only_the_master_key_is_found_as_one() -> None:
+    """What a credential opens is the authenticator's word (test_access)."""
     house = House()
     one = await house.do(house.products.create(name="one"))
     two = await house.do(house.products.create(name="two"))
 
-    for _ in range(2):  # the second time from what is remembered
-        assert await house.do(house.products.authenticate(one.keys.master_key)) == one.product
-        assert await house.do(house.products.authenticate(two.keys.master_key)) == two.product
-    for wrong in (one.keys.access_key, "nonsense", "x" * 10_000, "\ud800"):
-        with pytest.raises(Unauthenticated) as raised:
-            await house.do(house.products.authenticate(wrong))
-        assert not raised.value.is_missing
-    for missing in (None, ""):
-        with pytest.raises(Unauthenticated) as raised:
-            await house.do(house.products.authenticate(missing))
-        assert raised.value.is_missing
+    assert [await whose(house, each.keys.master_key) for each in (one, two)] == [one.product, two.product]
+    assert one.keys.register_code is not None
+    for wrong in (one.keys.access_key, one.keys.register_code, "nonsense", "x" * 10_000, "\ud800"):
+        assert await whose(house, wrong) is None
 
 
 @on_event_loop
 async def test_rotated_key_is_void_at_once_and_changes_are_seen() -> None:
     house = House()
     one = await house.do(house.products.create(name="one"))
-    await house.do(house.products.authenticate(one.keys.master_key))
+    seen = house.products.changes
 
     changed = await house.do(house.products.change(one.product.id, ProductChange(name="uno")))
-    assert await house.do(house.products.authenticate(one.keys.master_key)) == changed
-    new = await house.do(house.products.rotate_key(one.product.id, KeyKind.MASTER))
+    assert await whose(house, one.keys.master_key) == changed
+    new = await house.do(house.products.keyring.rotate(one.product.id, KeyKind.MASTER))
 
-    assert await house.do(house.products.authenticate(new)) == changed
-    with pytest.raises(Unauthenticated):
-        await house.do(house.products.authenticate(one.keys.master_key))
+    assert await whose(house, new) == changed
+    assert await whose(house, one.keys.master_key) is None
+    assert house.products.changes == seen + 2
 
 
 @on_event_loop
@@ -84,7 +92,7 @@ async def test_product_that_cannot_be() -> None:
     with pytest.raises(NotFound):
         await house.do(house.products.get(ProductId(8)))
     with pytest.raises(NotFound):
-        await house.do(house.products.rotate_key(ProductId(8), KeyKind.ACCESS))
+        await house.do(house.products.keyring.rotate(ProductId(8), KeyKind.ACCESS))
     assert await house.do(house.products.list()) == (one.product,)
 
 

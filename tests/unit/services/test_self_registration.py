@@ -2,9 +2,9 @@
 
 import pytest
 
-from commandpost.domain.device import KeyKind, Product
+from commandpost.domain.device import DeviceChange, KeyKind, Product
 from commandpost.domain.errors import Invalid, Taken, Unauthenticated
-from commandpost.services.devices import DeviceChange, Devices, NewDevice
+from commandpost.services.devices import Devices, NewDevice
 from commandpost.services.self_registration import SelfDescription, SelfRegistration
 from tests.event_loop import on_event_loop
 from tests.unit.services.test_access import Gate
@@ -33,7 +33,7 @@ async def test_the_code_is_the_products_from_its_creation() -> None:
     """Shown with its other keys; no other key of it is one."""
     gate, service, product = await furnished()
 
-    assert (await gate.house.do(gate.house.products.keys(product.id))).register_code == CODE
+    assert (await gate.house.do(gate.house.products.keyring.show(product.id))).register_code == CODE
     assert await gate.house.do(service.authenticate(CODE)) == product
     for wrong in ("", "nonsense", "master-key-1", "x" * 300, "\ud800"):
         with pytest.raises(Unauthenticated):
@@ -47,10 +47,10 @@ async def test_a_new_code_voids_the_old_one() -> None:
     """The same verb makes the first one of a product that has none."""
     gate, service, product = await furnished()
     del gate.house.store.state.keys[product.id, KeyKind.REGISTER]
-    assert (await gate.house.do(gate.house.products.keys(product.id))).register_code is None
+    assert (await gate.house.do(gate.house.products.keyring.show(product.id))).register_code is None
 
-    first = await gate.house.do(gate.house.products.rotate_key(product.id, KeyKind.REGISTER))
-    second = await gate.house.do(gate.house.products.rotate_key(product.id, KeyKind.REGISTER))
+    first = await gate.house.do(gate.house.products.keyring.rotate(product.id, KeyKind.REGISTER))
+    second = await gate.house.do(gate.house.products.keyring.rotate(product.id, KeyKind.REGISTER))
 
     assert await gate.house.do(service.authenticate(second)) == product
     with pytest.raises(Unauthenticated):

@@ -8,9 +8,11 @@ from commandpost.domain.command import CommandState, Outcome
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import ChangeSession, Priority, StartSession, TouchSession
+from commandpost.domain.ids import ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.resource import ResourcePath
 from commandpost.domain.session import Observation, Remote, Session
+from commandpost.services.identities import GivenKeys
 from commandpost.services.products import ProductSettings
 from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal, SessionSettings
 from tests.event_loop import on_event_loop
@@ -32,6 +34,15 @@ async def send_update(house: House, update: RegistrationUpdate, remote: Remote =
     await house.settle()
     (answer,) = answers
     return answer
+
+
+async def sender(house: House, remote: Remote) -> Session | None:
+    """Whose a Send from there is."""
+    found: list[Session | None] = []
+    house.sessions.hear_sender(remote, found.append, lambda: pytest.fail("the store can be asked"))
+    await house.settle()
+    (session,) = found
+    return session
 
 
 # --- who may register ------------------------------------------------------------------------------------------------
@@ -92,6 +103,46 @@ async def test_auth_code_is_asked_for_on_register_update_and_leave() -> None:
     again = house.restarted()
     assert await send_update(again, RegistrationUpdate(location=IMEI)) is SessionRefusal.FORBIDDEN
     assert isinstance(await send_update(again, right), Session)
+
+
+@on_event_loop
+async def test_a_changed_auth_code_holds_at_once_for_a_session_of_the_old_one() -> None:
+    """In memory as after a restart; a device that registers with the new one goes on."""
+    house = House()
+    product = await house.add_product()
+    device = await house.add_device(product, auth_code="abc123")
+    name = f"{IMEI};{IMSI}"
+    await register(house, name, auth_code=b"abc123")
+
+    await house.do(house.identities.change(device, GivenKeys(auth_code="new456")))
+
+    old, new = (RegistrationUpdate(location=IMEI, auth_code=code) for code in (b"abc123", b"new456"))
+    for each in (house, house.restarted()):
+        assert await send_update(each, old) is SessionRefusal.FORBIDDEN
+        assert await register(each, name, auth_code=b"abc123") is SessionRefusal.FORBIDDEN
+        assert isinstance(await send_update(each, new), Session)
+
+
+@on_event_loop
+async def test_an_auth_code_that_changes_during_a_registration_holds_for_what_comes_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The device had shown the old one before it was void."""
+    house = House()
+    product = await house.add_product()
+    device = await house.add_device(product, auth_code="abc123")
+    find_product = house.store.find_product
+
+    async def change_meanwhile(product_id: ProductId) -> Product | None:
+        monkeypatch.undo()
+        await house.identities.change(device, GivenKeys(auth_code="new456"))
+        return await find_product(product_id)
+
+    monkeypatch.setattr(house.store, "find_product", change_meanwhile)
+    assert isinstance(await register(house, f"{IMEI};{IMSI}", auth_code=b"abc123"), Session)
+
+    old = RegistrationUpdate(location=IMEI, auth_code=b"abc123")
+    assert await send_update(house, old) is SessionRefusal.FORBIDDEN
 
 
 @on_event_loop
@@ -324,11 +375,63 @@ async def test_a_sender_is_known_by_its_address() -> None:
     deadline = session.deadline
     await house.advance(50)
 
-    assert house.sessions.hear_sender(HERE) is session
-    assert house.sessions.hear_sender(THERE) is None
+    assert await sender(house, HERE) is session
+    assert await sender(house, THERE) is None
     assert (session.last_heard_at, session.deadline) == (house.clock.wall_ms(), deadline)
     session.deadline = house.clock.wall_ms()
-    assert house.sessions.hear_sender(HERE) is None
+    assert await sender(house, HERE) is None
+
+
+@on_event_loop
+async def test_a_sender_is_known_by_its_address_after_a_restart() -> None:
+    """No other uplink has to come before it; a session whose time is over is not found."""
+    house, _, device = await house_with_device()
+    await house.sessions.flush()
+    again = house.restarted()
+
+    found = await sender(again, HERE)
+
+    assert found is not None and found.device_id == device.id
+    assert found is again.sessions.find(device.id)
+    assert found.last_heard_at == again.clock.wall_ms()
+    assert await sender(again, THERE) is None
+    late = again.restarted()
+    await late.advance(2 * found.lifetime_s)
+    assert await sender(late, HERE) is None
+
+
+@on_event_loop
+async def test_who_has_left_an_address_does_not_send_from_it() -> None:
+    """Memory knows it before the disk does: the next at that address is not taken for the device."""
+    house, _, device = await house_with_device()
+    await house.sessions.flush()
+    again = house.restarted()
+    await sender(again, HERE)
+    moved: list[object] = []
+    again.sessions.update(RegistrationUpdate(location=str(device.imei)), THERE, moved.append)
+    await again.settle()
+
+    assert await sender(again, HERE) is None
+    assert moved == [await sender(again, THERE)]
+
+
+@on_event_loop
+async def test_where_the_store_cannot_be_read_a_sender_is_asked_to_come_again() -> None:
+    """4.04 would make it register anew."""
+    house, _, _ = await house_with_device()
+    again = House(before=house, session_settings=SessionSettings(loads_max=1))
+    heard: list[str] = []
+
+    def hear() -> None:
+        again.sessions.hear_sender(HERE, lambda _session: heard.append("found"), lambda: heard.append("later"))
+
+    hear()
+    hear()
+    at_once = list(heard)
+    await again.settle()
+
+    assert at_once == ["later"]
+    assert heard == ["later", "found"]
 
 
 @on_event_loop

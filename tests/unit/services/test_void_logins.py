@@ -12,7 +12,7 @@ import pytest
 
 from commandpost.domain.command import CommandState, Transport
 from commandpost.domain.connection import Connection
-from commandpost.domain.device import Device, KeyKind, Product
+from commandpost.domain.device import Device, DeviceChange, KeyKind, Product
 from commandpost.domain.device_key import KeyPermission, KeyResource
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.payload_facts import EndConnection, StartConnection
@@ -20,7 +20,7 @@ from commandpost.domain.proof import AuthInfoChanged, Proof, ProofKind, Register
 from commandpost.services.access import Authenticator
 from commandpost.services.connections import CHANGES_KEPT
 from commandpost.services.device_keys import DeviceKeys
-from commandpost.services.devices import DeviceChange, Devices, NewDevice
+from commandpost.services.devices import Devices, NewDevice
 from commandpost.services.logins import Login, Logins
 from commandpost.services.products import Products
 from commandpost.services.proof_keeper import ProofKeeper
@@ -108,14 +108,14 @@ class Bench:
         return shown.text
 
     async def rotate(self, product: Product, kind: KeyKind, overlap_s: int = 0) -> str:
-        return await self.house.do(self.products.rotate_key(product.id, kind, overlap_s=overlap_s))
+        return await self.house.do(self.products.keyring.rotate(product.id, kind, overlap_s=overlap_s))
 
     async def master_key(self, product: Product) -> str:
-        return (await self.house.do(self.products.keys(product.id))).master_key
+        return (await self.house.do(self.products.keyring.show(product.id))).master_key
 
     async def token(self, product: Product) -> str:
         """Sign as the reference says (northbound reference 1.4)."""
-        access_key = (await self.house.do(self.products.keys(product.id))).access_key
+        access_key = (await self.house.do(self.products.keyring.show(product.id))).access_key
         expiry, method, resource, version = "1800000000", "sha256", f"products/{product.id}", "2018-10-31"
         signed = f"{expiry}\n{method}\n{resource}\n{version}"
         sign = base64.b64encode(hmac.digest(base64.b64decode(access_key), signed.encode(), method)).decode()
@@ -322,7 +322,10 @@ async def test_a_change_while_a_login_is_being_written_counts(is_login_first: bo
     product, device, _ = await bench.furnish()
     proof = (await bench.login(device, await bench.master_key(product))).proof
     bench.house.writer.is_held = True
-    work = [bench.house.open(device, FakeChannel(), proof=proof), bench.products.rotate_key(product.id, KeyKind.MASTER)]
+    work = [
+        bench.house.open(device, FakeChannel(), proof=proof),
+        bench.products.keyring.rotate(product.id, KeyKind.MASTER),
+    ]
     tasks = [asyncio.ensure_future(each) for each in (work if is_login_first else reversed(work))]
     await bench.house.settle()
     bench.house.writer.release()

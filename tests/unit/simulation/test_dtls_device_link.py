@@ -68,10 +68,41 @@ def test_a_refused_handshake_is_tried_again_with_the_next_datagram() -> None:
         await asyncio.sleep(SOON_S)
         begun = house.link.counters.handshakes_begun
         assert device.session.failures == 1
+        assert (device.counters.failures, device.counters.last_failure) == (1, "DTLS handshake refused, alert 51")
         await asyncio.sleep(300)
         assert house.link.counters.handshakes_begun == begun
         device.say(message(2))
         await asyncio.sleep(SOON_S)
         assert house.link.counters.handshakes_begun == begun + 1
+
+    house.run(scenario())
+
+
+def test_a_handshake_that_nobody_answers_fails_and_is_counted() -> None:
+    """After 1, 2, 4 ... 32 and 60 seconds, the timer of RFC 6347 section 4.2.4.1."""
+    house = House()
+
+    async def scenario() -> None:
+        device = house.device()
+        device.say(message(1))
+        await asyncio.sleep(124)
+
+        assert (device.counters.failures, device.counters.last_failure) == (1, "DTLS handshake timed_out")
+
+    house.run(scenario())
+
+
+def test_a_goodbye_is_no_failure() -> None:
+    house = House()
+
+    async def scenario() -> None:
+        house.listen()
+        device = house.device()
+        device.say(message(1))
+        await asyncio.sleep(SOON_S)
+        device.session.close()
+        await asyncio.sleep(SOON_S)
+
+        assert (device.session.handshakes, device.counters.failures, device.counters.last_failure) == (1, 0, "")
 
     house.run(scenario())

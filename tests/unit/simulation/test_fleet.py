@@ -87,6 +87,7 @@ def test_twenty_devices_register_each_from_its_own_port() -> None:
     progress, server = asyncio.run(run_until(lambda progress: progress.registered == 20))
 
     assert (progress.started, progress.registrations, progress.failures) == (20, 20, 0)
+    assert (progress.never_let_in, progress.last_failure) == (0, "")
     assert len({uplink.remote for uplink in server.heard("register")}) == 20
     names = {query for uplink in server.heard("register") for query in uplink.message.uri_query if query[:3] == "ep="}
     assert names == {f"ep={860_000_000_000_001 + index};{460_000_000_000_001 + index}" for index in range(20)}
@@ -151,7 +152,7 @@ def test_a_fleet_ends_when_its_time_is_over() -> None:
     progress = asyncio.run(run())
 
     assert 0.2 <= progress.elapsed_s < GIVE_UP_S
-    assert (progress.started, progress.registered) == (3, 0)
+    assert (progress.started, progress.registered, progress.never_let_in) == (3, 0, 3)
     assert told[-1] == progress
 
 

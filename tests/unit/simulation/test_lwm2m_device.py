@@ -402,6 +402,7 @@ def test_a_reboot_on_request_is_answered_first_and_then_happens() -> None:
     stage = on_stage(story)
 
     assert stage.device.counters.reboots == 1
+    assert (stage.device.counters.registrations, stage.device.counters.let_in) == (2, 1)
     assert [uplink.kind for uplink in stage.server.uplinks] == ["register", "register"]
 
 

@@ -103,6 +103,7 @@ def test_twenty_devices_log_in_and_report(protocol: StreamProtocol) -> None:
     )
 
     assert (progress.started, progress.connected, progress.logins) == (COUNT, COUNT, COUNT)
+    assert progress.never_let_in == 0
     assert (progress.reports, progress.failures, progress.lost) == (COUNT, 0, 0)
     assert [len(platform.reports) for platform in platforms.platforms] == [1] * COUNT
 
@@ -132,6 +133,7 @@ def test_devices_sleep_and_come_back(protocol: StreamProtocol) -> None:
     progress, _ = asyncio.run(run_until(lambda progress: progress.logins >= 60, protocol=protocol, device=device))
 
     assert progress.sleeps >= 40
+    assert progress.never_let_in == 0  # who was in is not out while it sleeps
     assert (progress.failures, progress.lost) == (0, 0)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.session import Remote
 from commandpost.protocols.dtls.parameters import DtlsLimits, DtlsParameters
+from commandpost.simulation.device_settings import DeviceCounters
 from commandpost.simulation.dtls_device_link import DtlsCredential, DtlsDeviceLink
 from commandpost.simulation.memory_network import MemoryLink, MemoryNetwork, memory_remote
 from commandpost.simulation.virtual_loop import VirtualClock, VirtualLoop, run_virtually
@@ -56,14 +57,19 @@ class State:
     remote: Remote
     device_id: DeviceId
     state: bytes
+    read_next: int = 0
 
 
 class HeldStore:
-    """Keeps states; it commits at once, or when it is told to, or fails."""
+    """Keeps states and marks; it commits at once, or when it is told to, or fails."""
 
     def __init__(self) -> None:
         self.rows: dict[Remote, State] = {}
         self.saves = 0
+        self.notes = 0
+        self.settled = 0
+        self.is_behind = False
+        """Nothing that is noted behind is written any more."""
         self.is_broken = False
         self.is_slow = False
         self.waiting: list[Callable[[], object]] = []
@@ -83,13 +89,36 @@ class HeldStore:
             return
 
         def commit() -> None:
-            self.rows[remote] = State(remote=remote, device_id=device_id, state=state)
+            before = self.rows.get(remote)
+            read_next = 0 if before is None else before.read_next
+            self.rows[remote] = State(remote=remote, device_id=device_id, state=state, read_next=read_next)
             then()
 
         if self.is_slow:
             self.waiting.append(commit)
         else:
             asyncio.get_running_loop().call_soon(commit)
+
+    def note_read(
+        self, remote: Remote, read_next: int, *, then: Callable[[], object], otherwise: Callable[[], object]
+    ) -> None:
+        self.notes += 1
+        if not self.is_behind:
+            asyncio.get_running_loop().call_soon(self._raise_mark, remote, read_next, then, otherwise)
+
+    def settle_read(self, remote: Remote, read_next: int, *, then: Callable[[], object]) -> None:
+        self.settled += 1
+        self._raise_mark(remote, read_next, then, lambda: None)
+
+    def _raise_mark(
+        self, remote: Remote, read_next: int, then: Callable[[], object], otherwise: Callable[[], object]
+    ) -> None:
+        row = self.rows.get(remote)
+        if row is None:
+            otherwise()
+            return
+        self.rows[remote] = replace(row, read_next=max(row.read_next, read_next))
+        then()
 
     def commit(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -104,19 +133,43 @@ class HeldStore:
             yield [row]
 
 
+class Tap:
+    """A device's link on which somebody listens in."""
+
+    def __init__(self, link: MemoryLink) -> None:
+        self._link = link
+        self.last = b""
+
+    def listen(self, receiver: Callable[[Remote, bytes], object]) -> None:
+        self._link.listen(receiver)
+
+    def send(self, remote: Remote, datagram: bytes) -> None:
+        self.last = datagram
+        self._link.send(remote, datagram)
+
+    def rebind(self, address: Remote | None = None) -> Remote:
+        return self._link.rebind(address)
+
+    def close(self) -> None:
+        self._link.close()
+
+
 class Device:
     """One simulated device's DTLS session, and what it heard through it."""
 
     def __init__(self, house: "House", identity: bytes, key: bytes, *, has_connection_id: bool) -> None:
         self.link: MemoryLink = house.network.bind()
         self.heard: list[bytes] = []
+        self.counters = DeviceCounters()
+        self.tap = Tap(self.link)
         self.session = DtlsDeviceLink(
-            link=self.link,
+            link=self.tap,
             server=SERVER,
             credential=DtlsCredential(identity=identity, key=key, has_connection_id=has_connection_id),
             scheduler=house.loop,
             clock=house.clock,
             random_bytes=house.random.randbytes,
+            counters=self.counters,
         )
         self.session.listen(lambda _remote, payload: self.heard.append(payload))
 
@@ -172,6 +225,14 @@ class House:
         identity = f"86{number:013d}".encode()
         self.keys.devices[identity] = DeviceId(number)
         return Device(self, identity, key, has_connection_id=has_connection_id)
+
+    def capture(self, device: Device, payload: bytes) -> bytes:
+        """Let the listener hear a payload of a device at once, and give the record it came in."""
+        device.say(payload)
+        receiver = self.below.receiver
+        assert receiver is not None
+        receiver(device.link.address, device.tap.last)
+        return device.tap.last
 
     def run(self, scenario: Coroutine[Any, Any, ResultT]) -> ResultT:  # Any: asyncio's own
         return run_virtually(scenario, loop=self.loop)

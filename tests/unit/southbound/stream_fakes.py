@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from commandpost.southbound.stream_peer import MemoryBudget, StreamPeer
+from commandpost.southbound.memory_budget import MemoryBudget
+from commandpost.southbound.stream_peer import StreamPeer
 from tests.fakes.clock import ManualClock
 from tests.fakes.ids import TellTale
 from tests.fakes.scheduler import ManualScheduler
@@ -59,6 +60,10 @@ class FakeTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.is_closed or self.is_aborted
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
     def close(self) -> None:
         self.is_closed = True
         if self.unread_bytes == 0:
@@ -77,10 +82,14 @@ class FakeTransport(asyncio.Transport):
         self.written.clear()
         return taken
 
-    def _end(self) -> None:
+    def break_off(self, error: Exception | None = None) -> None:
+        """End it as the peer's end does, or the network."""
+        self._end(error)
+
+    def _end(self, error: Exception | None = None) -> None:
         if not self._is_over:
             self._is_over = True
-            self._scheduler.call_soon(self._protocol.connection_lost, None)
+            self._scheduler.call_soon(self._protocol.connection_lost, error)
 
 
 class FakeEngine:
@@ -95,6 +104,7 @@ class FakeEngine:
         self.deadlines: list[float] = []
         self.events: list[Callable[[], object]] = []
         self.is_ended = False
+        self.end = "", False
 
     def receive_bytes(self, data: bytes, *, now: float) -> None:
         self.received += data
@@ -126,8 +136,9 @@ class FakePeer(StreamPeer):
         self.engine.output.clear()
         return data
 
-    def end_engine(self) -> None:
+    def end_engine(self, detail: str, *, is_ours: bool) -> None:
         self.engine.is_ended = True
+        self.engine.end = detail, is_ours
 
     def connection_over(self) -> None:
         self.ends += 1

@@ -8,14 +8,15 @@ from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.proof import Proof
 from commandpost.protocols.edp.limits import EdpLimits
 from commandpost.protocols.mqtt.limits import MqttLimits
-from commandpost.services.datapoints import Datapoints
+from commandpost.services.datapoints import DataOrigin, Datapoints
 from commandpost.services.logins import Logins
 from commandpost.southbound.edp.peer import EdpHouse, EdpPeer, EdpPeers
+from commandpost.southbound.memory_budget import MemoryBudget
 from commandpost.southbound.mqtt.broker import Broker
 from commandpost.southbound.mqtt.entrance import MqttHouse
 from commandpost.southbound.mqtt.peer import MqttPeer
 from commandpost.southbound.reported_data import ReportedData
-from commandpost.southbound.stream_peer import MemoryBudget, StreamPeer
+from commandpost.southbound.stream_peer import StreamPeer
 from commandpost.southbound.stream_server import StreamLimits, StreamRegistry
 from tests.unit.services.payload_house import PayloadHouse
 from tests.unit.southbound.stream_fakes import FakeTransport
@@ -38,7 +39,14 @@ class NoPoints(Datapoints):
     def __init__(self) -> None:
         """Without a store."""
 
-    async def add(self, device_id: DeviceId, product_id: ProductId, points: Sequence[Datapoint]) -> None:
+    async def add(
+        self,
+        device_id: DeviceId,
+        product_id: ProductId,
+        points: Sequence[Datapoint],
+        *,
+        origin: DataOrigin = DataOrigin.DEVICE,
+    ) -> None:
         """At once."""
 
 
@@ -47,9 +55,11 @@ class Streams:
 
     def __init__(self, *, unproven_max: int = 100) -> None:
         self.house = house = PayloadHouse()
-        self.data = ReportedData(points=NoPoints(), clock=house.clock, utc_offset_ms=0, events=house.events)
-        self.logins = Logins(reader=house.store, keyring=NoKeys())
         self.budget = MemoryBudget(bytes_max=10_000_000)
+        self.data = ReportedData(
+            points=NoPoints(), budget=self.budget, clock=house.clock, utc_offset_ms=0, events=house.events
+        )
+        self.logins = Logins(reader=house.store, keyring=NoKeys())
         limits = StreamLimits(connections_max=100, unproven_max=unproven_max)
         self.registry = StreamRegistry(limits=limits, events=house.events)
         self.mqtt = MqttHouse(

@@ -11,6 +11,7 @@ from commandpost.domain.resource import ResourcePath
 from commandpost.protocols.coap.codes import Code
 from commandpost.protocols.coap.message import CoapMessage, MessageType
 from commandpost.protocols.coap.options import Option, encode_uint
+from commandpost.protocols.lwm2m import reports
 from tests.unit.southbound.bench import DEVICE_ID, TOKEN, AnswersOnly, Bench, make_session, piggybacked, separate
 
 INSTANCE = ResourcePath(object_id=3306, instance_id=0)
@@ -72,6 +73,21 @@ def test_what_has_no_values_makes_no_points(
     bench = answered(operation, code=code, options=options, payload=payload)
 
     assert bench.points.asked == 0
+
+
+@pytest.mark.parametrize("operation", [Read(path=INSTANCE), Observe(path=INSTANCE)])
+def test_an_answer_without_history_is_read_once(operation: Lwm2mOperation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the attempt has read is what the points are made of."""
+
+    def read_again(*_: object, **__: object) -> None:
+        raise AssertionError("read a second time")
+
+    monkeypatch.setattr(reports, "decode_values", read_again)
+
+    bench = answered(operation)
+
+    assert bench.attempts.ends[0].outcome is Outcome.SUCCESS
+    assert bench.points.shown == BOTH
 
 
 def test_times_of_an_answer_stand_and_every_value_is_kept() -> None:

@@ -5,20 +5,24 @@ from dataclasses import replace
 
 import pytest
 
+from commandpost.app.part_settings import READS_BEHIND_MAX, RESERVATION_BLOCK
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.session import Remote
 from commandpost.protocols.dtls.association import SavedAssociation
+from commandpost.protocols.dtls.parameters import DtlsParameters
 from commandpost.protocols.dtls.record_protection import Protection, WriteKeys
 from commandpost.southbound.dtls_saving import (
+    MARKS_GATHERED_S,
     SAVE_AGAIN_S,
     decode_association_state,
     encode_association_state,
     restore_associations,
 )
-from tests.unit.southbound.dtls_bench import KEPT, HeldStore, House, State
+from tests.unit.southbound.dtls_bench import KEPT, SERVER, HeldStore, House, State
 
 SOON_S = 0.5
 BLOCK = 16
+AS_SERVED = DtlsParameters(candidates=2, reservation_block=RESERVATION_BLOCK, reservation_read_step=READS_BEHIND_MAX)
 
 SAVED = SavedAssociation(
     remote=bytes.fromhex("00c000020115b3"),
@@ -164,6 +168,141 @@ def test_an_association_comes_back_under_its_name_and_no_number_is_used_twice() 
         assert device.session.handshakes == 1
 
     house.run(scenario())
+
+
+# --- how far the peer's records were read -----------------------------------------------------------------------------
+
+
+def test_a_record_heard_is_no_save() -> None:
+    """A hundred of them raise the mark a few times, and what is kept of the keys is written twice at most."""
+    house = House(parameters=AS_SERVED)
+    store = store_of(house)
+
+    async def scenario() -> None:
+        house.listen()
+        device = house.device()
+        device.say(b"hello")
+        await asyncio.sleep(SOON_S)
+        saves, notes = store.saves, store.notes
+        for _ in range(100):
+            device.say(b"again")
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(SOON_S)
+
+        assert len(house.heard) == 101
+        assert store.saves == saves
+        assert 1 <= store.notes - notes <= 100 * 0.01 / MARKS_GATHERED_S + 1
+        ((_, row),) = store.rows.items()
+        assert row.read_next == 102  # the Finished was number 0
+
+    house.run(scenario())
+
+
+def test_what_the_disk_cannot_note_behind_is_saved_before_other_work_once_it_is_much() -> None:
+    """A replay window of records, and no more, can be forgotten."""
+    house = House(parameters=AS_SERVED)
+    store = store_of(house)
+    store.is_behind = True
+
+    async def scenario() -> None:
+        house.listen()
+        device = house.device()
+        device.say(b"hello")
+        await asyncio.sleep(SOON_S)
+        saves = store.saves
+        for _ in range(130):
+            device.say(b"again")
+            await asyncio.sleep(0.01)
+
+        assert store.saves - saves == 130 // AS_SERVED.reservation_read_step
+
+    house.run(scenario())
+
+
+@pytest.mark.parametrize("has_settled", [True, False])
+def test_what_was_settled_is_never_heard_again(has_settled: bool) -> None:
+    """The run ends in the same moment, before anything else could be noted; what was not settled can come once more."""
+    house = House(parameters=AS_SERVED)
+    store = store_of(house)
+
+    async def scenario() -> None:
+        house.listen()
+        device = house.device()
+        device.say(b"hello")
+        await asyncio.sleep(SOON_S)
+        store.is_behind = True
+        captured = house.capture(device, b"register")
+        remote = house.heard[-1][0]
+        if has_settled:
+            house.peers.settle(remote)
+        house.reopen(AS_SERVED)
+        await restore_associations(store, {house.link.listener: house.link}, house.events)
+        house.listen()
+        device.link.send(SERVER, captured)
+        await asyncio.sleep(SOON_S)
+        device.say(b"alive")
+        await asyncio.sleep(SOON_S)
+
+        again = [] if has_settled else [(remote, b"register")]
+        assert house.heard == [(remote, b"hello"), (remote, b"register"), *again, (remote, b"alive")]
+
+    house.run(scenario())
+
+
+def test_a_stop_writes_every_mark() -> None:
+    """Of the last moment, and of what waited for an earlier mark: nothing is heard twice after it."""
+    house = House(parameters=AS_SERVED)
+    store = store_of(house)
+
+    async def scenario() -> None:
+        house.listen()
+        device = house.device()
+        device.say(b"hello")
+        await asyncio.sleep(SOON_S)
+        captured = house.capture(device, b"last words")
+        house.link.stop()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        house.reopen(AS_SERVED)
+        await restore_associations(store, {house.link.listener: house.link}, house.events)
+        house.listen()
+        device.link.send(SERVER, captured)
+        await asyncio.sleep(SOON_S)
+
+        assert [payload for _, payload in house.heard] == [b"hello", b"last words"]
+
+    house.run(scenario())
+
+
+def test_a_mark_that_finds_no_row_is_noted_again_later() -> None:
+    """The association itself could not be saved yet."""
+    house = House(parameters=AS_SERVED)
+    store = store_of(house)
+    store.is_broken = True
+
+    async def scenario() -> None:
+        house.listen()
+        house.device().say(b"hello")
+        await asyncio.sleep(SOON_S)
+        store.is_broken = False
+        await asyncio.sleep(2 * SAVE_AGAIN_S + SOON_S)
+
+        ((_, row),) = store.rows.items()
+        assert row.read_next == 2
+
+    house.run(scenario())
+
+
+def test_without_dtls_there_is_nothing_to_settle() -> None:
+    """Nor of an association that is over."""
+    house = House(parameters=AS_SERVED)
+
+    async def scenario() -> None:
+        house.peers.settle(Remote(b"\0nobody"))
+
+    house.run(scenario())
+
+    assert store_of(house).settled == 0
 
 
 def test_a_save_that_fails_is_tried_again() -> None:

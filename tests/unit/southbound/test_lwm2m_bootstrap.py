@@ -67,6 +67,8 @@ class BootstrapBench(Bench):
             driver=self.driver,
             sessions=FakeSessions(),
             uplinks=RecordingUplinks(),
+            ids=CountingIds(),
+            before_keeping=lambda _: None,
             clock=self.clock,
             events=self.events,
             settings=self.settings,

@@ -445,6 +445,21 @@ def test_the_rest_of_a_notification_is_fetched_before_it_is_acknowledged() -> No
     assert bench.uplinks.uplinks == [UPLINK]
 
 
+def test_a_fetch_has_a_token_of_the_source_of_tokens() -> None:
+    """It is the only proof that a block is the device's, so it is no number that can be counted."""
+    bench = ReportBench()
+    for _ in range(0x4142):
+        bench.ids.new_secret()  # the next number is far from where anybody would begin
+
+    async def story(device: RawDevice) -> None:
+        device.send(first_block())
+        await asyncio.sleep(1)
+
+    (asked, *_) = bench.with_device(story, path=TEXT)
+
+    assert asked.token == DEVICE_ID.to_bytes(4, "big") + b"\0\0\x41\x43"
+
+
 def test_a_device_that_does_not_serve_the_rest_is_not_acknowledged() -> None:
     """It repeats the notification, and that is a new try."""
     bench = ReportBench()

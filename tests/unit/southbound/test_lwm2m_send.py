@@ -138,6 +138,17 @@ def test_who_is_not_registered_at_this_address_finds_nothing() -> None:
     assert bench.server.refusals_suppressed == 7
 
 
+def test_whose_session_cannot_be_read_is_asked_to_come_again() -> None:
+    """5.03: after a 4.04 it would register anew. Out of the budget for refusals, for it may be anybody."""
+    bench = ServerBench(settings=CoapSettings(host_refusals_burst=1, host_refusals_per_s=0.001))
+    bench.sessions.cannot_tell = True
+
+    (reply,) = replies_to(bench, send(), send(message_id=0x4001))
+
+    assert (reply.code, reply.find_option(Option.MAX_AGE)) == (Code.SERVICE_UNAVAILABLE, encode_uint(60))
+    assert bench.points.asked == 0
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

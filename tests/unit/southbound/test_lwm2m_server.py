@@ -18,6 +18,7 @@ from commandpost.protocols.coap.options import Option, encode_uint
 from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal
 from commandpost.southbound.lwm2m_server import Lwm2mServer, SessionOutcome
 from commandpost.southbound.settings import CoapSettings
+from tests.fakes.ids import CountingIds
 from tests.unit.southbound.bench import DEVICE_ID, TOKEN, Bench, RawDevice, RecordingUplinks, empty, make_session
 
 LOCATION = "865820031234567"
@@ -83,8 +84,13 @@ class FakeSessions:
                 return
         then(None)
 
-    def hear_sender(self, remote: Remote) -> Session | None:
-        return next((session for session in self.sessions.values() if session.remote == remote), None)
+    def hear_sender(
+        self, remote: Remote, then: Callable[[Session | None], object], otherwise: Callable[[], object]
+    ) -> None:
+        if self.cannot_tell:
+            otherwise()
+        else:
+            then(next((session for session in self.sessions.values() if session.remote == remote), None))
 
     def find(self, device_id: DeviceId) -> Session | None:
         return next((session for session in self.sessions.values() if session.device_id == device_id), None)
@@ -103,10 +109,14 @@ class ServerBench(Bench):
         super().__init__(settings=settings)
         self.sessions = FakeSessions()
         self.uplinks = RecordingUplinks()
+        self.ids = CountingIds()
+        self.about_to_keep: list[Remote] = []
         self.server = Lwm2mServer(
             driver=self.driver,
             sessions=self.sessions,
             uplinks=self.uplinks,
+            ids=self.ids,
+            before_keeping=self.about_to_keep.append,
             clock=self.clock,
             events=self.events,
             settings=self.settings,

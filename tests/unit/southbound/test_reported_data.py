@@ -13,7 +13,8 @@ from commandpost.domain.session import Remote
 from commandpost.protocols.data_report import BinaryReport, DataReport, FloatReport, LocalTime, TextReport
 from commandpost.services.datapoints import Datapoints, NewBinary
 from commandpost.southbound import reported_data
-from commandpost.southbound.reported_data import ReportedData, Stored
+from commandpost.southbound.memory_budget import MemoryBudget
+from commandpost.southbound.reported_data import POINT_BYTES, REPORT_BYTES, ReportedData, Stored
 from tests.event_loop import on_event_loop
 from tests.fakes.clock import NOW, ManualClock
 from tests.fakes.ids import TellTale
@@ -40,6 +41,7 @@ class HeldData(HeldPoints):
         self.binaries: list[NewBinary] = []
 
     async def add_binary(self, device_id: DeviceId, product_id: ProductId, new: NewBinary) -> str:
+        await self.wait()
         self.binaries.append(new)
         return "index"
 
@@ -51,10 +53,12 @@ class DataBench:
     points: HeldData = field(default_factory=HeldData)
     told: list[Stored] = field(default_factory=list)
     events: TellTale = field(default_factory=TellTale)
+    budget: MemoryBudget = field(default_factory=lambda: MemoryBudget(bytes_max=1_000_000))
 
     def __post_init__(self) -> None:
         self.data = ReportedData(
             points=cast(Datapoints, self.points),  # a stand-in with the two methods that are used
+            budget=self.budget,
             clock=ManualClock(),
             utc_offset_ms=HOURS_8_MS,
             events=self.events,
@@ -151,3 +155,52 @@ async def test_more_than_may_be_open_is_sent_back() -> None:
     bench.points.release()
     await bench.data.drain(1.0)
     assert bench.told == [Stored.UNAVAILABLE, *[Stored.YES] * 3]
+
+
+@on_event_loop
+async def test_reports_hold_no_more_memory_than_there_is_for_all_connections() -> None:
+    """A store that stalls must not let images heap up until the process is killed: they are sent back."""
+    bench = DataBench(budget=MemoryBudget(bytes_max=1_000_000))
+    bench.points.hold()
+    image = BinaryReport(header=b'{"ds_id":"img"}', payload=bytes(200_000))
+    for _ in range(5):
+        await bench.take(image)
+    before, held_bytes = list(bench.told), bench.budget.held_bytes
+    bench.points.release()
+    await bench.settle()
+
+    assert before == [Stored.UNAVAILABLE] * 2
+    assert held_bytes == 3 * (200_000 + len(image.header) + REPORT_BYTES)
+    assert bench.told == [Stored.UNAVAILABLE] * 2 + [Stored.YES] * 3
+    assert (bench.budget.held_bytes, len(bench.points.binaries)) == (0, 3)
+
+
+@on_event_loop
+async def test_a_short_text_of_many_points_counts_for_what_its_points_take() -> None:
+    """Eighty times its length."""
+    bench = DataBench(budget=MemoryBudget(bytes_max=1_000_000))
+    bench.points.hold()
+    text = b",;" + b"1;" * 4_000
+    await bench.take(TextReport(form=5, text=text))
+    held_bytes = bench.budget.held_bytes
+    await bench.take(TextReport(form=5, text=text))
+    before = list(bench.told)
+    bench.points.release()
+    await bench.settle()
+
+    assert held_bytes == REPORT_BYTES + len(text) + 4_000 * POINT_BYTES
+    assert (before, bench.told) == ([Stored.UNAVAILABLE], [Stored.UNAVAILABLE, Stored.YES])
+    assert bench.budget.held_bytes == 0
+    assert bench.events.count("report_not_stored") == 1
+
+
+@on_event_loop
+async def test_what_cannot_be_stored_holds_no_memory_afterwards() -> None:
+    """Refused, or unavailable."""
+    bench = DataBench()
+    await bench.take(TextReport(form=3, text=b"{"))
+    bench.points.error = StoreUnavailable("the disk is gone")
+    await bench.take(FloatReport(at=None, points=((1, 1.0),)))
+
+    assert bench.told == [Stored.REFUSED, Stored.UNAVAILABLE]
+    assert bench.budget.held_bytes == 0

@@ -1,8 +1,13 @@
-"""Back-pressure both ways, "it is written", stalls, the budget and the timer of a stream, on a transport that obeys."""
+"""Back-pressure both ways, "it is written", the budget and the timer of a stream, on a transport that obeys."""
 
 import pytest
 
-from commandpost.southbound.stream_peer import OUTPUT_BYTES_HIGH, OUTPUT_BYTES_MAX, WRITE_STALL_S
+from commandpost.southbound.stream_peer import (
+    OUTPUT_BYTES_HIGH,
+    OUTPUT_BYTES_MAX,
+    OUTPUT_BYTES_OWN,
+    WRITE_STALL_S,
+)
 from tests.unit.southbound.stream_fakes import StreamBench
 
 
@@ -131,40 +136,6 @@ def test_written_is_never_said_of_a_stream_that_ended() -> None:
     assert (bench.peer.ends, bench.engine.is_ended) == (1, True)
 
 
-def test_a_peer_that_takes_nothing_is_let_go_after_a_while() -> None:
-    """WRITE_STALL_S, told to the log."""
-    bench = StreamBench(takes_all=False)
-    bench.write(b"payload")
-    bench.pass_time(WRITE_STALL_S - 1)
-    before = bench.transport.is_aborted
-    bench.pass_time(2)
-
-    assert (before, bench.transport.is_aborted) == (False, True)
-    assert bench.events.count("stream_dropped_for_stall") == 1
-
-
-def test_a_peer_that_takes_a_little_now_and_then_stays() -> None:
-    bench = StreamBench(takes_all=False)
-    bench.write(b"x" * 100)
-    for _ in range(5):
-        bench.pass_time(WRITE_STALL_S - 1)
-        bench.transport.drain(1)
-
-    assert not bench.transport.is_aborted
-
-
-def test_a_peer_that_was_slow_once_is_not_counted_as_stalled_later() -> None:
-    bench = StreamBench(takes_all=False)
-    bench.write(b"payload")
-    bench.pass_time(WRITE_STALL_S / 2)
-    bench.transport.drain()
-    bench.pass_time(WRITE_STALL_S)
-    bench.write(b"another")
-    bench.pass_time(WRITE_STALL_S - 1)
-
-    assert not bench.transport.is_aborted
-
-
 def test_more_than_may_wait_for_the_peer_ends_the_stream() -> None:
     """Memory for one connection has an end."""
     bench = StreamBench(takes_all=False)
@@ -174,6 +145,27 @@ def test_more_than_may_wait_for_the_peer_ends_the_stream() -> None:
 
     assert (before, bench.transport.is_aborted) == (False, True)
     assert bench.events.count("stream_dropped_for_output") == 1
+
+
+def test_there_is_room_for_another_device_as_long_as_enough_is_left_for_its_own() -> None:
+    """The bound of the stream is not another's to use up."""
+    bench = StreamBench(takes_all=False)
+    bench.write(b"x" * 100)
+    room = OUTPUT_BYTES_MAX - OUTPUT_BYTES_OWN - 100
+    has_room = bench.peer.has_room(room), bench.peer.has_room(room + 1)
+    bench.write(b"x" * room)
+    bench.write(b"x" * OUTPUT_BYTES_OWN)
+
+    assert has_room == (True, False)
+    assert not bench.transport.is_aborted
+
+
+def test_a_stream_that_ended_has_room_for_nobody() -> None:
+    bench = StreamBench()
+    bench.transport.abort()
+    bench.scheduler.run_soon()
+
+    assert not bench.peer.has_room(1)
 
 
 def test_a_close_lets_the_last_words_leave_but_not_for_ever() -> None:
@@ -294,7 +286,58 @@ def test_a_stream_that_ended_takes_every_call_in_silence(call: str) -> None:
     if call == "data":
         bench.peer.data_received(b"too late")
     else:
-        getattr(bench.peer, call)()
+        getattr(bench.peer, call)(*(("too late",) if call == "abort" else ()))
 
     assert bench.transport.take() == b""
     assert (bench.peer.ends, bytes(bench.engine.received)) == (1, b"")
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (None, "the peer closed the connection"),
+        (
+            ConnectionResetError(104, "Connection reset by peer"),
+            "the connection broke: [Errno 104] Connection reset by",
+        ),
+        (ConnectionResetError(), "the connection broke: ConnectionResetError"),
+    ],
+)
+def test_the_engine_is_told_how_the_peer_or_the_network_ended_it(error: Exception | None, detail: str) -> None:
+    """Some loops give errors without a text."""
+    bench = StreamBench()
+    bench.transport.break_off(error)
+    bench.scheduler.run_soon()
+
+    told, is_ours = bench.engine.end
+    assert told.startswith(detail)
+    assert not is_ours
+
+
+def test_the_engine_is_told_by_which_rule_the_server_gave_it_up() -> None:
+    """Memory, output, and a peer that takes nothing."""
+    hoarder, glutton, sleeper = StreamBench(budget_bytes=10), StreamBench(takes_all=False), StreamBench(takes_all=False)
+    hoarder.engine.buffered_bytes = 11
+    hoarder.peer.data_received(b"x")
+    glutton.write(b"x" * (OUTPUT_BYTES_MAX + 1))
+    sleeper.write(b"x")
+    for bench in (hoarder, glutton, sleeper):
+        bench.pass_time(WRITE_STALL_S)
+
+    assert [bench.engine.end for bench in (hoarder, glutton, sleeper)] == [
+        ("half-received packets and reports hold more than 10 bytes in all", True),
+        (f"the peer let more than {OUTPUT_BYTES_MAX} bytes pile up", True),
+        ("the peer took nothing of what it is sent for 60 s", True),
+    ]
+
+
+def test_of_several_reasons_the_first_is_told() -> None:
+    bench = StreamBench()
+    bench.peer.abort("the first")
+    bench.peer.abort("the second")
+    bench.scheduler.run_soon()
+
+    assert bench.engine.end == ("the first", True)

@@ -20,6 +20,8 @@ def test_the_oldest_that_has_not_logged_in_makes_room() -> None:
 
     assert registry.opened(third)
     assert [first.is_open, second.is_open, third.is_open] == [False, True, True]
+    bench.scheduler.run_soon()
+    assert first.engine.end == ("it made room for another: 2 may be open without a login", True)
     assert (len(registry), registry.evicted) == (2, 1)
 
 
@@ -45,7 +47,8 @@ def test_a_full_house_takes_nobody() -> None:
     is_taken = registry.opened(late)
     registry.closed(peers[0])
 
-    assert (is_taken, registry.refused) == (False, 1)
+    assert (is_taken, registry.refused, late.is_open) == (False, 1, False)
+    late, _ = bench.another()
     assert registry.opened(late)
 
 
@@ -69,3 +72,5 @@ def test_at_the_end_everybody_goes() -> None:
     registry.abort_all()
 
     assert not any(peer.is_open for peer in peers)
+    bench.scheduler.run_soon()
+    assert {peer.engine.end for peer in peers} == {("the server stops", True)}

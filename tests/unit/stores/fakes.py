@@ -102,7 +102,7 @@ class CountingStore:
             raise self.broken
         self.batches.append(list(facts))
         if self._clock is not None:
-            self._clock.now += self._unit_cost_s * len(facts)
+            self._clock.now += self._unit_cost_s * sum(fact.units for fact in facts)
         return [self._outcome(fact) for fact in facts]
 
     def _outcome(self, fact: Fact[Any]) -> FactOutcome:

@@ -79,7 +79,7 @@ def test_retention_walks_one_slice(filled: tuple[SqliteHarness, list[Device]]) -
 
     cost = steps(
         harness.store._writer,  # type: ignore[attr-defined]  # of the SQLite store
-        lambda: counts.append(harness.apply(PruneData(received_before=build.at(1), limit=100))),
+        lambda: counts.append(harness.apply(PruneData(received_before=build.at(1), limit=100)).count),
     )
 
     assert counts == [100]
@@ -96,7 +96,7 @@ def test_a_deletion_returns_at_once_and_the_sweep_goes_in_slices(filled: tuple[S
     ]
 
     costs = [steps(writer, lambda fact=fact: harness.apply(fact)) for fact in facts]  # type: ignore[misc]  # bound now
-    slices = [harness.apply(PruneOrphans(limit=500)) for _ in range(3)]
+    slices = [harness.apply(PruneOrphans(limit=500)).count for _ in range(3)]
     sliced = steps(writer, lambda: harness.apply(PruneOrphans(limit=500)))
 
     assert max(costs) <= 2, costs

@@ -3,10 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from commandpost.domain.audit import Actor, AppendAudit, AuditEntry, PruneAudit
+from commandpost.domain.dtls_association import NoteRead, ReadMark
 from commandpost.domain.errors import Overloaded, StoreUnavailable
 from commandpost.domain.facts import (
     AcceptCommand,
@@ -14,12 +17,24 @@ from commandpost.domain.facts import (
     ExpireDue,
     Fact,
     KeepIdentity,
+    KeepResources,
+    PruneOldKeys,
     TouchSession,
 )
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.payload_facts import NoteHeard
 from commandpost.domain.ports import StoreWriter
+from commandpost.domain.push import GiveUpRule
+from commandpost.domain.push_facts import (
+    DropEvents,
+    PrunePushes,
+    RecordPushFailure,
+    ReplayFailures,
+    SettleEvents,
+    TellSilences,
+)
+from commandpost.domain.resource import DiscoveredObject
 from commandpost.domain.session import Remote
 from commandpost.stores.batch_store import FactOutcome
 from commandpost.stores.commit_drivers import DriverKind, InlineDriver, ThreadDriver, choose_driver
@@ -30,6 +45,12 @@ from commandpost.stores.write_queue import WriterLimits
 from tests.conformance import data_builders as data
 from tests.conformance import store_builders as build
 from tests.unit.stores.fakes import CountingStore, EventLog, FakeClock, FakeScheduler, Outcomes
+
+ROWS = tuple(range(1_000))
+ENTRY = AuditEntry(at=build.T0, product_id=None, actor=Actor.NOBODY, action="a", remote="", result="0")
+FAILURE = RecordPushFailure(
+    subscription_id=1, seqs=(1,), at=build.T0, reason="http 500", rule=GiveUpRule(), give_up_max=1_000
+)
 
 
 def gate(number: int) -> CancelAll:
@@ -170,6 +191,45 @@ class TestBatches:
 
         assert max(len(batch) for batch in bench.store.batches) == BATCH_UNITS_MAX
 
+    def test_batches_stay_as_long_as_they_were_after_facts_that_weigh_much(self) -> None:
+        """A unit is what is measured, whatever number of facts it was."""
+        bench = Bench(unit_cost_s=0.000_025)
+        for _ in range(20):
+            bench.submit(ExpireDue(now=build.T0, limit=500))
+            bench.scheduler.run_soon()
+
+        bench.submit(*(gate(number) for number in range(1_000)))
+        bench.scheduler.run_soon()
+
+        assert 180 <= len(bench.store.batches[20]) <= 200
+
+    @pytest.mark.parametrize(
+        "heavy",
+        [
+            SettleEvents(subscription_id=1, seqs=ROWS, command_seqs=(), device_ids=(), at=build.T0),
+            SettleEvents(subscription_id=1, seqs=(), command_seqs=ROWS, device_ids=(), at=build.T0),
+            DropEvents(subscription_id=1, seqs=ROWS),
+            FAILURE,
+            ReplayFailures(product_id=ProductId(1), subscription_id=1, last_id=9, at=build.T0, limit=1_000),
+            PrunePushes(given_up_before=build.T0, limit=1_000),
+            TellSilences(now=build.T0, limit=1_000),
+            PruneAudit(before=build.T0, rows_max=9, limit=1_000),
+            PruneOldKeys(expired_before=build.T0, limit=1_000),
+            AppendAudit(entries=(ENTRY,) * 1_000),
+            replace(data.binary(build.device(ProductId(1), device_id=1), 1), payload=bytes(3_000_000)),
+            KeepResources(device_id=DeviceId(1), objects=(DiscoveredObject(object_id=3, instances=()),) * 1_000),
+        ],
+        ids=lambda fact: type(fact).__name__,
+    )
+    def test_what_writes_much_fills_a_batch(self, heavy: Fact[Any]) -> None:
+        """So that nothing else waits for it but in its own turn."""
+        bench = Bench()
+        bench.submit(heavy, heavy, behind(1))
+
+        bench.scheduler.run_soon()
+
+        assert bench.store.batches == [[heavy], [heavy], [behind(1)]]
+
     def test_a_sweep_weighs_as_many_facts(self) -> None:
         bench = Bench()
         sweep = ExpireDue(now=build.T0, limit=500)
@@ -264,6 +324,19 @@ class TestTouches:
 
         assert bench.store.facts == [touch(1, 30), touch(2, 20)]
         assert bench.outcomes.results == [1, 1, 2]
+
+    def test_an_association_is_noted_once_and_in_its_turn(self) -> None:
+        """As every touch: behind all other work, and within the budget of rows."""
+        bench = Bench()
+        first, newer, another = (
+            NoteRead(mark=ReadMark(remote=Remote(name), read_next=number, at=build.T0))
+            for name, number in ((b"\x80a", 1), (b"\x80a", 2), (b"\x80b", 3))
+        )
+        bench.submit(first, touch(1), another, newer, gate(1))
+
+        bench.scheduler.run_for(1)
+
+        assert bench.store.facts == [gate(1), newer, touch(1), another]
 
     def test_a_connected_device_is_noted_once_too(self) -> None:
         bench = Bench()

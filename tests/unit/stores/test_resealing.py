@@ -1,68 +1,27 @@
 """Sealing every secret anew with another key, broken off anywhere and begun again."""
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from commandpost.domain.device import Device, KeyKind, SealedKey
-from commandpost.domain.errors import StoreUnavailable
-from commandpost.domain.facts import CreateDevice, CreateProduct, ReplaceKey
-from commandpost.domain.ids import ProductId
-from commandpost.domain.key_facts import AddDeviceKey
-from commandpost.domain.push_facts import AddSubscription
 from commandpost.stores.sealing import AesSecretBox
 from commandpost.stores.sqlite import resealing
 from commandpost.stores.sqlite.connection import connect
 from commandpost.stores.sqlite.resealing import Resealer, ResealingCount, find_sealed_tables
-from tests.conformance import data_builders as data
-from tests.conformance import store_builders as build
 from tests.conformance.store_harness import SqliteHarness
+from tests.unit.stores.sealed_database import VALUES, fill, secrets_under
 
 OLD = AesSecretBox(b"old key, 32 bytes of it for abox", random_bytes=Random(1).randbytes)
 NEW = AesSecretBox(b"new key, 32 bytes of it for abox", random_bytes=Random(2).randbytes)
-DEVICES = 5
-VALUES = 2 + 1 + 3 + 3 * DEVICES + 2
-"""Of every kind: product keys, a replaced one, device keys, those of devices, and of a subscription."""
-
-
-def fill(path: Path) -> None:
-    """Put something into every place where something sealed can be."""
-    harness = SqliteHarness(path)
-
-    def key(kind: KeyKind, text: bytes) -> SealedKey:
-        return replace(build.key(kind, product_id=1), sealed=OLD.seal(text), index=OLD.index(text))
-
-    harness.apply(CreateProduct(product=build.product(), keys=(key(KeyKind.MASTER, b"m0"), key(KeyKind.ACCESS, b"a"))))
-    harness.apply(ReplaceKey(key=key(KeyKind.MASTER, b"m1"), old_until=build.at(1)))
-    for number in range(3):
-        text = b"k%d" % number
-        plain = data.device_key(ProductId(1), number + 1)
-        harness.apply(AddDeviceKey(key=replace(plain, sealed=OLD.seal(text), index=OLD.index(text)), keys_max=9))
-    for number in range(DEVICES):
-        device = replace(
-            build.device(ProductId(1), f"86{number}"),
-            sealed_auth_code=OLD.seal(b"auth"),
-            sealed_psk=OLD.seal(b"psk"),
-            sealed_bootstrap_psk=OLD.seal(b"bootstrap"),
-        )
-        assert isinstance(harness.apply(CreateDevice(device=device)), Device)
-    harness.apply(CreateDevice(device=build.device(ProductId(1), "99")))  # that has no secrets
-    subscription = build.subscription(
-        ProductId(1), sealed_token=OLD.seal(b"token"), sealed_aes_key=OLD.seal(b"aes key, 32 bytes")
-    )
-    harness.apply(AddSubscription(subscription=subscription, subscriptions_max=9))
-    harness.store.close()
 
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database full of secrets, and slices of two rows."""
     monkeypatch.setattr(resealing, "SLICE_ROWS_MAX", 2)
-    fill(tmp_path / "commandpost.db")
+    fill(tmp_path / "commandpost.db", OLD)
     return tmp_path / "commandpost.db"
 
 
@@ -75,27 +34,6 @@ def run(path: Path, *, slices: int | None = None) -> ResealingCount:
             break
     connection.close()
     return count
-
-
-def secrets_under(path: Path, boxes: Sequence[AesSecretBox]) -> list[bytes]:
-    """Open every value with whichever box opens it, sorted."""
-    connection = connect(path)
-    found = []
-    for table in find_sealed_tables(connection):
-        columns = ", ".join(table.sealed)
-        for row in connection.execute(f"SELECT {columns} FROM {table.name}"):
-            found += [open_with(value, boxes) for value in row if value is not None]
-    connection.close()
-    return sorted(found)
-
-
-def open_with(value: bytes, boxes: Sequence[AesSecretBox]) -> bytes:
-    for box in boxes:
-        try:
-            return box.unseal(value)
-        except StoreUnavailable:
-            continue
-    raise AssertionError("a value is lost")
 
 
 def test_every_sealed_column_of_the_schema_is_found(database: Path) -> None:
@@ -144,7 +82,7 @@ def test_keys_are_found_by_the_new_index(database: Path) -> None:
     harness.store.close()
 
 
-@pytest.mark.parametrize("slices", range(1, 12))
+@pytest.mark.parametrize("slices", range(1, 13))
 def test_kill_in_the_middle_loses_nothing(database: Path, slices: int) -> None:
     """After any slice every value opens with one of the two keys; the next pass does the rest."""
     before = secrets_under(database, [OLD])

@@ -11,7 +11,7 @@ from commandpost.northbound.onenet.errno import invalid, printable
 from commandpost.northbound.onenet.further_parameters import DATASTREAM_ID, DESCRIPTION
 from commandpost.northbound.onenet.payloads import OCTETS
 from commandpost.northbound.onenet.values import Json
-from commandpost.services.datapoints import NewBinary
+from commandpost.services.datapoints import DataOrigin, NewBinary
 
 INDEX_CHARACTERS_MAX = STREAM_ID_CHARACTERS_MAX + 40  # `<device>_<ms>_<stream>`
 
@@ -27,7 +27,8 @@ async def add(call: Call) -> ApiResponse:
         at=call.platform.clock.wall_ms(),
     )
     try:
-        index = await call.platform.datapoints.add_binary(device.id, device.product_id, new)
+        origin = DataOrigin.APPLICATION
+        index = await call.platform.datapoints.add_binary(device.id, device.product_id, new, origin=origin)
     except Invalid as error:
         raise invalid(DATASTREAM_ID.name, error.found, error.allowed) if error.field == "stream id" else error from None
     return succeed_with({"index": index})

@@ -11,8 +11,9 @@ from typing import TypeVar
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import CommandId, DeviceId, parse_command_id
-from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.ports import Clock
 from commandpost.domain.topic_ports import TopicMessenger
+from commandpost.northbound.admission import Admission
 from commandpost.northbound.messages import ApiRequest, BodyFault
 from commandpost.northbound.onenet.beijing_time import ParsedTime, TextTimes
 from commandpost.northbound.onenet.errno import ErrnoTable, Fault, FaultKind, missing, printable
@@ -22,7 +23,7 @@ from commandpost.northbound.onenet.values import ValueStyle
 from commandpost.northbound.parameter import Parameter
 from commandpost.northbound.query import Query, require_utf8
 from commandpost.northbound.settings import NorthboundSettings
-from commandpost.services.access import Access, Authenticator
+from commandpost.services.access import Access
 from commandpost.services.commands import Commands
 from commandpost.services.datapoints import Datapoints
 from commandpost.services.device_keys import DeviceKeys
@@ -49,7 +50,7 @@ class PushServices:
 class Platform:
     """What handlers work with."""
 
-    authenticator: Authenticator
+    admission: Admission
     devices: Devices
     device_keys: DeviceKeys
     self_registration: SelfRegistration
@@ -61,7 +62,6 @@ class Platform:
     push: PushServices | None
     """None: nothing is pushed, and the calls about it are not served."""
     clock: Clock
-    events: EventSink
     settings: NorthboundSettings
     times: TextTimes
     errnos: ErrnoTable

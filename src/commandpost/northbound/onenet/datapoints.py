@@ -5,10 +5,10 @@ from typing import Final
 
 from commandpost.domain.data_forms import TextForm, decode_text, parse_form
 from commandpost.domain.data_ports import PointFilter, PointPage, PointPosition
-from commandpost.domain.datapoint import Datapoint, Datastream
+from commandpost.domain.datapoint import AHEAD_MAX_MS, Datapoint, Datastream, is_ahead
 from commandpost.domain.errors import Invalid
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.instant import SECOND_MS, Instant, after
+from commandpost.domain.instant import HOUR_MS, SECOND_MS, Instant, after
 from commandpost.northbound.messages import ApiResponse
 from commandpost.northbound.onenet.beijing_time import TextTimes
 from commandpost.northbound.onenet.call import Call
@@ -28,13 +28,15 @@ from commandpost.northbound.onenet.further_parameters import (
 )
 from commandpost.northbound.onenet.values import Json
 from commandpost.northbound.parameter import parse_integer
+from commandpost.services.datapoints import DataOrigin
 
 _FORM_DEFAULT: Final[TextForm] = 1
 _NO_JSON: Final = ("body", "text", "number")  # what the reader of a report calls that which is no JSON we can hold
 _ALL_BUT_STREAMS: Final = (DATA_START, DATA_END, DATA_DURATION, DATA_LIMIT, DATA_CURSOR, DATA_SORT)
 DATAPOINTS_SCHEMA: Final = {
     "type": "object",
-    "description": "The form without `type`; see `type` for the others. A point without `at` is of now.",
+    "description": "The form without `type`; see `type` for the others. A point without `at` is of now; one more than "
+    "24 hours ahead of the server's clock is refused, with the whole report.",
     "required": ["datastreams"],
     "properties": {
         "datastreams": {
@@ -63,8 +65,10 @@ async def report(call: Call) -> ApiResponse:
     """`POST /devices/{device_id}/datapoints`; success means on disk."""
     form = call.find_or(DATA_FORM, _FORM_DEFAULT)
     points = _parse_report(call, form)
+    _refuse_ahead(points, call.platform.clock.wall_ms(), call.platform.times)
     call.require_streams(tuple(dict.fromkeys(point.stream_id for point in points)))
-    await call.platform.datapoints.add(call.device.id, call.device.product_id, points)
+    device, origin = call.device, DataOrigin.APPLICATION
+    await call.platform.datapoints.add(device.id, device.product_id, points, origin=origin)
     return succeed()
 
 
@@ -103,6 +107,14 @@ def _parse_report(call: Call, form: TextForm) -> tuple[Datapoint, ...]:
         if error.found == "absent":
             raise missing(error.field) from None
         raise
+
+
+def _refuse_ahead(points: tuple[Datapoint, ...], now: Instant, times: TextTimes) -> None:
+    """Refuse a time that no measured point has. A device cannot be told, so of its own reports the arrival counts."""
+    for point in points:
+        if is_ahead(point.at, now=now):
+            allowed = f"up to {AHEAD_MAX_MS // HOUR_MS} hours ahead of the server's clock"
+            raise Invalid("at", times.format_millisecond(point.at), allowed)
 
 
 def _span(call: Call) -> tuple[Instant | None, Instant | None]:

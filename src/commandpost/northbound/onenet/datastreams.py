@@ -17,7 +17,7 @@ from commandpost.northbound.onenet.device_fields import parse_tags
 from commandpost.northbound.onenet.envelope import raw_json, succeed, succeed_with
 from commandpost.northbound.onenet.errno import invalid, missing
 from commandpost.northbound.onenet.further_parameters import DATASTREAM_IDS
-from commandpost.northbound.onenet.json_body import JsonObject, describe
+from commandpost.northbound.onenet.json_body import JsonObject
 from commandpost.northbound.onenet.values import Json
 from commandpost.services.datapoints import DatastreamChange
 
@@ -45,7 +45,7 @@ async def create(call: Call) -> ApiResponse:
     """`POST /devices/{device_id}/datastreams`."""
     device = call.device
     body = call.body_object()
-    stream_id = _text(body, "id")
+    stream_id = body.text("id")
     if not stream_id:
         raise missing("id")
     call.require_streams((stream_id,))
@@ -114,11 +114,4 @@ def _named(call: Call) -> str:
 
 
 def _change(body: JsonObject) -> DatastreamChange:
-    return DatastreamChange(unit=_text(body, "unit"), unit_symbol=_text(body, "unit_symbol"), tags=parse_tags(body))
-
-
-def _text(body: JsonObject, key: str) -> str | None:
-    value = body.find(key)
-    if value is not None and not isinstance(value, str):
-        raise invalid(key, describe(value), "a string")
-    return value
+    return DatastreamChange(unit=body.text("unit"), unit_symbol=body.text("unit_symbol"), tags=parse_tags(body))

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from commandpost.domain.device import PROTOCOL_LWM2M, PROTOCOLS, Device, GeoLocation, ImeiRule, Product
+from commandpost.domain.device import PROTOCOL_LWM2M, PROTOCOLS, Device, DeviceChange, GeoLocation, ImeiRule, Product
 from commandpost.northbound.onenet.envelope import json_text
 from commandpost.northbound.onenet.errno import Fault, FaultKind, invalid, missing
 from commandpost.northbound.onenet.json_body import JsonObject, describe, parse_object
@@ -21,7 +21,7 @@ from commandpost.services.device_rules import (
     PSK_HEX_BYTES_MIN,
     PSK_IDENTITY_BYTES_MAX,
 )
-from commandpost.services.devices import DeviceChange, NewDevice
+from commandpost.services.devices import NewDevice
 from commandpost.services.identities import GivenKeys
 
 PROTOCOL_DEFAULT: Final = "EDP"  # of the multi-protocol guide, for a body that is not LwM2M's
@@ -61,7 +61,9 @@ _TEXT_FIELDS: Final = {
     },
     "other": {"type": "object", "description": f"At most {OTHER_BYTES_MAX} bytes; given back as it is."},
 }
-_DTLS_FIELDS: Final = {
+_SECRET_FIELDS: Final = {
+    "auth": {"type": "string", "pattern": f"^[0-9A-Za-z]{{1,{AUTH_CODE_CHARACTERS_MAX}}}$"},
+    "psk": {"type": "string", "pattern": f"^[0-9A-Za-z]{{{PSK_CHARACTERS_MIN},{PSK_CHARACTERS_MAX}}}$"},
     "psk_hex": {
         "type": "string",
         "pattern": f"^([0-9A-Fa-f]{{2}}){{{PSK_HEX_BYTES_MIN},{PSK_HEX_BYTES_MAX}}}$",
@@ -83,14 +85,12 @@ NEW_DEVICE_SCHEMA: Final[Mapping[str, object]] = {
         "protocol": {"type": "string", "description": f"In any case one of {', '.join(PROTOCOLS)}."},
         "obsv": {"type": "boolean", "default": True, "description": "Observe automatically after registration."},
         "chip": {"type": "integer", "minimum": 1, "maximum": CHIP_MAX},
-        "auth": {"type": "string", "pattern": f"^[0-9A-Za-z]{{1,{AUTH_CODE_CHARACTERS_MAX}}}$"},
-        "psk": {"type": "string", "pattern": f"^[0-9A-Za-z]{{{PSK_CHARACTERS_MIN},{PSK_CHARACTERS_MAX}}}$"},
-        **_DTLS_FIELDS,
+        **_SECRET_FIELDS,
     },
 }
 DEVICE_CHANGE_SCHEMA: Final[Mapping[str, object]] = {
     "type": "object",
-    "properties": {**_TEXT_FIELDS, **_DTLS_FIELDS},
+    "properties": {**_TEXT_FIELDS, **_SECRET_FIELDS},
 }
 
 
@@ -109,16 +109,17 @@ def parse_new_device(body: JsonObject, product: Product) -> NewDevice:
     Raises:
         Fault: PARAMETER_MISSING, PROTOCOL_UNKNOWN, or VALUE naming the field.
     """
-    title = _text(body, "title", length_max=TITLE_CHARACTERS_MAX)
+    title = body.text("title", length_max=TITLE_CHARACTERS_MAX)
     if not title:
         raise missing("title")
     protocol = _protocol(body)
     chip = _chip(body)
     auth_info = _auth_info(body, protocol, product, is_test_device=chip is not None)
+    keys = parse_keys(body)
     return NewDevice(
         protocol=protocol,
         title=title,
-        description=_text(body, "desc", length_max=DESCRIPTION_CHARACTERS_MAX) or "",
+        description=body.text("desc", length_max=DESCRIPTION_CHARACTERS_MAX) or "",
         tags=parse_tags(body) or (),
         location=_location(body),
         is_private=_boolean(body, "private") is not False,
@@ -128,22 +129,24 @@ def parse_new_device(body: JsonObject, product: Product) -> NewDevice:
         imsi=auth_info.imsi,
         chip=chip,
         other=_other(body) or "{}",
-        auth_code=read_secret(body, ("auth", "auth_code"), 1, AUTH_CODE_CHARACTERS_MAX),
-        psk=read_secret(body, ("psk",), PSK_CHARACTERS_MIN, PSK_CHARACTERS_MAX),
-        psk_hex=_text(body, "psk_hex", length_max=2 * PSK_HEX_BYTES_MAX),
-        psk_identity=_text(body, "psk_identity", length_max=PSK_IDENTITY_BYTES_MAX),
+        auth_code=keys.auth_code,
+        psk=keys.psk,
+        psk_hex=keys.psk_hex,
+        psk_identity=keys.psk_identity,
     )
 
 
-def parse_dtls_change(body: JsonObject) -> GivenKeys:
-    """Read what the body of an update says of a device's key and DTLS identity.
+def parse_keys(body: JsonObject) -> GivenKeys:
+    """Read what a body says of a device's access key, DTLS identity and auth code; what it does not name stays.
 
     Raises:
         Fault: VALUE naming the field.
     """
     return GivenKeys(
-        psk_hex=_text(body, "psk_hex", length_max=2 * PSK_HEX_BYTES_MAX),
-        psk_identity=_text(body, "psk_identity", length_max=PSK_IDENTITY_BYTES_MAX),
+        psk=read_secret(body, ("psk",), PSK_CHARACTERS_MIN, PSK_CHARACTERS_MAX),
+        psk_hex=body.text("psk_hex", length_max=2 * PSK_HEX_BYTES_MAX),
+        psk_identity=body.text("psk_identity", length_max=PSK_IDENTITY_BYTES_MAX),
+        auth_code=read_secret(body, ("auth", "auth_code"), 1, AUTH_CODE_CHARACTERS_MAX),
     )
 
 
@@ -153,7 +156,7 @@ def parse_device_change(body: JsonObject, device: Device, product: Product) -> D
     Raises:
         Fault: VALUE naming the field.
     """
-    title = _text(body, "title", length_max=TITLE_CHARACTERS_MAX)
+    title = body.text("title", length_max=TITLE_CHARACTERS_MAX)
     if title == "":
         raise invalid("title", title, f"1 to {TITLE_CHARACTERS_MAX} characters")
     auth_info: AuthInfo | None = None
@@ -163,7 +166,7 @@ def parse_device_change(body: JsonObject, device: Device, product: Product) -> D
             raise _bad_auth_info()
     return DeviceChange(
         title=title,
-        description=_text(body, "desc", length_max=DESCRIPTION_CHARACTERS_MAX),
+        description=body.text("desc", length_max=DESCRIPTION_CHARACTERS_MAX),
         tags=parse_tags(body),
         location=_location(body),
         is_private=_boolean(body, "private"),
@@ -238,17 +241,6 @@ def _bad_auth_info() -> Fault:
     return Fault(FaultKind.VALUE, "auth_info")
 
 
-def _text(body: JsonObject, key: str, *, length_max: int) -> str | None:
-    value = body.find(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise invalid(key, describe(value), "a string")
-    if len(value) > length_max:
-        raise invalid(key, f"{len(value)} characters", f"at most {length_max}")
-    return value
-
-
 def parse_tags(body: JsonObject) -> tuple[str, ...] | None:
     """Read `tags`; None when they are not given. Raises Fault: VALUE naming the field."""
     value = body.find("tags")
@@ -314,13 +306,17 @@ def _chip(body: JsonObject) -> int | None:
 
 
 def read_secret(body: JsonObject, keys: tuple[str, ...], length_min: int, length_max: int) -> str | None:
-    """Read a secret; its value is never repeated to anyone."""
+    """Read a secret; its value is never repeated to anyone, only how it is wrong."""
     for key in keys:
         value = body.find(key)
         if value is None:
             continue
-        if not isinstance(value, str) or not _is_alphanumeric(value, length_min, length_max):
-            raise Fault(FaultKind.VALUE, f"{key}: {length_min} to {length_max} letters or digits are allowed")
+        allowed = f"{length_min} to {length_max} letters or digits"
+        if not isinstance(value, str):
+            raise invalid(key, "no string", allowed)
+        if not _is_alphanumeric(value, length_min, length_max):
+            is_length = not length_min <= len(value) <= length_max
+            raise invalid(key, f"{len(value)} characters" if is_length else "something with other characters", allowed)
         return value
     return None
 

@@ -5,6 +5,7 @@ Source: northbound reference 3.1, 3.3 to 3.8.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from commandpost.domain.device import DeviceFilter
 from commandpost.domain.errors import Invalid, NotFound, Taken
@@ -18,7 +19,7 @@ from commandpost.northbound.onenet.device_detail import location_json
 from commandpost.northbound.onenet.device_fields import (
     normal_auth_info,
     parse_device_change,
-    parse_dtls_change,
+    parse_keys,
     parse_new_device,
     plain_auth_info,
 )
@@ -47,6 +48,9 @@ from commandpost.northbound.parameter import Parameter
 from commandpost.services.devices import DeviceView
 from commandpost.services.identities import GivenKeys
 
+_KEY_FIELDS: Final = {"psk": "psk", "psk_hex": "psk_hex", "psk_identity": "psk_identity", "auth_code": "auth"}
+"""What GivenKeys calls a key, and what a body does."""
+
 
 async def create(call: Call) -> ApiResponse:
     """`POST /devices`."""
@@ -74,19 +78,28 @@ def _exists(identity: str) -> Fault:
 
 
 async def change(call: Call) -> ApiResponse:
-    """`PUT /devices/{device_id}`."""
+    """`PUT /devices/{device_id}`: all of it, or nothing."""
     body = call.body_object()
-    wanted, keys = parse_device_change(body, call.device, call.product), parse_dtls_change(body)
-    if keys != GivenKeys():
-        call.access.require_master()
-        if not call.device.is_lwm2m:
-            raise Fault(FaultKind.VALUE, "psk_hex and psk_identity: none for a device that speaks no LwM2M")
-        await call.platform.identities.change(call.device, keys)
+    wanted, keys = parse_device_change(body, call.device, call.product), parse_keys(body)
+    changes_keys = keys != GivenKeys()
+    if changes_keys:
+        _check_key_change(call, keys)
     try:
-        await call.platform.devices.change(call.product, call.device.id, wanted)
+        await call.platform.devices.change(call.product, call.device.id, wanted, keys if changes_keys else None)
     except Taken as error:
+        if error.kind != "auth_info":
+            raise
         raise _exists(plain_auth_info(error.key)) from None
     return succeed()
+
+
+def _check_key_change(call: Call, keys: GivenKeys) -> None:
+    """See who changes what a device proves itself by: the MasterKey alone may, as with `PUT /nbiot/device/accpsk`."""
+    call.access.require_master()
+    named = ", ".join(field for name, field in _KEY_FIELDS.items() if getattr(keys, name) is not None)
+    if not call.device.is_lwm2m:
+        raise Fault(FaultKind.VALUE, f"{named}: none for a device that speaks no LwM2M")
+    call.request.trail.target = f"new {named}"
 
 
 async def remove(call: Call) -> ApiResponse:

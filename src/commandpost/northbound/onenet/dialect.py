@@ -4,13 +4,12 @@ Here: credential, query, device, the right to it, then the handler; every error 
 else. Not here: any single call. Source: northbound reference 1.4 (which key for which call), 2.3 (order of checks).
 """
 
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from commandpost.domain.device import Device, Product
-from commandpost.domain.errors import CommandpostError, Forbidden, NotFound, Overloaded, PortError, Unauthenticated
+from commandpost.domain.errors import CommandpostError, NotFound, Unauthenticated
 from commandpost.northbound.messages import ApiRequest, ApiResponse
 from commandpost.northbound.onenet.call import Call, Platform, known_device_id
 from commandpost.northbound.onenet.envelope import refuse
@@ -76,6 +75,8 @@ class Dialect:
         return refuse(*self._platform.errnos.number(fault, Family.GENERAL), status=404)
 
     def _handler(self, call_route: CallRoute) -> Handler:
+        note_failure, name = self._platform.admission.note_failure, f"{call_route.method} {call_route.template}"
+
         async def answer(request: ApiRequest, path_values: PathValues) -> ApiResponse:
             access: Access | None = None
             try:
@@ -87,33 +88,23 @@ class Dialect:
                 if access is None and fault.kind is FaultKind.CREDENTIAL_WRONG:
                     request.trail.refuse_credential(is_missing=False)
                 return self._refuse(fault, call_route.family)
-            except Forbidden as error:
-                request.trail.is_for_audit = True
-                return self._refuse(fault_of(error), call_route.family)
             except CommandpostError as error:
-                # An overload is refused to many at once: telling each would add to it.
-                if isinstance(error, PortError) and not isinstance(error, Overloaded):
-                    self._tell(call_route, access, error)
+                note_failure(request, name, error)
                 return self._refuse(fault_of(error), call_route.family)
             except Exception as error:  # the top of a call: nothing may escape to its caller but an envelope
-                self._tell(call_route, access, error)
+                note_failure(request, name, error)
                 return self._refuse(Fault(FaultKind.INTERNAL), call_route.family)
 
         return answer
 
     async def _authenticate(self, call_route: CallRoute, request: ApiRequest) -> Access:
         """Say who asks, and refuse at once whom no device of the product could open the call to."""
-        api_key, authorization = request.find_header(b"api-key"), request.find_header(b"authorization")
-        now = self._platform.clock.wall_ms()
         try:
-            access = await self._platform.authenticator.authenticate(api_key, authorization, now)
+            access = await self._platform.admission.admit(request)
         except Unauthenticated as error:
-            request.trail.refuse_credential(is_missing=error.is_missing)
-            if error.is_missing or api_key:
+            if error.is_missing or request.find_header(b"api-key"):
                 raise
             raise Fault(FaultKind.CREDENTIAL_WRONG, "authorization is not valid") from None
-        request.trail.access = access
-        self._platform.rates.check_call(access)
         is_strict = call_route.family is Family.NB and self._platform.settings.is_nbiot_for_master_only
         if call_route.subject is Subject.PRODUCT or is_strict:
             access.require_master()
@@ -159,16 +150,6 @@ class Dialect:
 
     def _refuse(self, fault: Fault, family: Family) -> ApiResponse:
         return refuse(*self._platform.errnos.number(fault, family))
-
-    def _tell(self, call_route: CallRoute, access: Access | None, error: Exception) -> None:
-        frames = traceback.extract_tb(error.__traceback__)
-        self._platform.events.emit(
-            "call_failed",
-            route=f"{call_route.method} {call_route.template}",
-            product_id=None if access is None else access.product.id,
-            error=type(error).__name__,
-            at=f"{frames[-1].name}:{frames[-1].lineno}" if frames else "",
-        )
 
 
 def _named_by(query: Query) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from commandpost.domain.audit import cut
 from commandpost.domain.command import Outcome
 from commandpost.domain.errors import (
     CommandpostError,
@@ -155,12 +156,7 @@ def _with_detail(numbered: Numbered, detail: str) -> Numbered:
 
 def printable(found: object) -> str:
     """Give a text that is short and safe to show, whatever was sent."""
-    text = str(found)
-    if len(text) > DETAIL_CHARACTERS_MAX:
-        text = text[: DETAIL_CHARACTERS_MAX - 1] + "…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return cut(str(found), DETAIL_CHARACTERS_MAX)
 
 
 def unsuccess(outcome: Outcome) -> Fault:

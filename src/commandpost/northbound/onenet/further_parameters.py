@@ -11,7 +11,7 @@ from commandpost.domain.instant import DAY_MS, SECOND_MS
 from commandpost.northbound.onenet.parameters import ENDPOINT_NAME_CHARACTERS_MAX, TIME_CHARACTERS_MAX, TIME_FORMAT
 from commandpost.northbound.parameter import Parameter, choice, comma_list, integer, parse_integer, text
 from commandpost.services.datapoints import POINTS_MAX
-from commandpost.services.products import KEY_CHARACTERS_MAX
+from commandpost.services.product_keys import KEY_CHARACTERS_MAX
 
 WEEK_S: Final = 7 * DAY_MS // SECOND_MS
 YEAR_S: Final = 366 * DAY_MS // SECOND_MS  # a span over one year is cut (northbound reference 7)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from commandpost.northbound.onenet.errno import Fault, FaultKind, printable
+from commandpost.northbound.onenet.errno import Fault, FaultKind, invalid, printable
 
 _BOM: Final = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
@@ -32,6 +32,23 @@ class JsonObject:
         if key in self.values:
             return self.values[key]
         return self._by_folded_key().get(key)
+
+    def text(self, key: str, *, length_max: int | None = None) -> str | None:
+        """Give the text of a key in lower case, None when it is absent or null.
+
+        Args:
+            length_max: in characters; None: whoever takes it has a limit of its own.
+        Raises:
+            Fault: VALUE when it is something else, or longer.
+        """
+        value = self.find(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise invalid(key, describe(value), "a string")
+        if length_max is not None and len(value) > length_max:
+            raise invalid(key, f"{len(value)} characters", f"at most {length_max}")
+        return value
 
     def _by_folded_key(self) -> Mapping[str, object]:
         if self._folded is None:

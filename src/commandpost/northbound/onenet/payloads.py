@@ -3,6 +3,9 @@
 Source: northbound reference 6.1 to 6.4. A body is bytes, whatever its Content-Type says, and stays what it is.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 from commandpost.domain.command import PAYLOAD_BYTES_MAX, Command, Outcome
 from commandpost.domain.errors import DeviceOffline, Invalid, NotFound
 from commandpost.domain.ids import CommandId, format_command_id, parse_command_id
@@ -38,6 +41,8 @@ from commandpost.northbound.parameter import parse_integer
 from commandpost.services.payloads import PayloadRequest
 
 OCTETS = b"application/octet-stream"
+HISTORY_BODIES_BYTES_MAX: Final = 2_097_152  # of one answer, where hex doubles them: 30 of 32 KB, answered with as much
+_SLICE: Final = 16  # payloads whose answers are read at one time: 2 MiB at most
 _PAGE_MAX = 10**9  # nothing lies behind it; larger numbers would overflow an offset
 
 
@@ -89,7 +94,7 @@ async def list_history(call: Call) -> ApiResponse:
         total, commands = await call.platform.payloads.history(
             call.product, call.device, start=start.at, end=end, page=page, stands=stands, is_ascending=is_ascending
         )
-        items = [await _item(call, command) for command in commands]
+        items = await _items(call, commands)
     shown: Json = {"page": page.number, "per_page": page.size, "total_count": total, "count": len(items)}
     if page.number * page.size < total:
         shown["cursor"] = str(page.number + 1)
@@ -155,7 +160,30 @@ def _page(call: Call) -> Page:
     return Page(number=number, size=size)
 
 
-async def _item(call: Call, command: Command) -> Json:
+async def _items(call: Call, commands: Sequence[Command]) -> list[Json]:
+    """Show a page. Pages are counted in items, so where it grows too large it is bodies that are left out, not items:
+    the first has both of its own in any case."""
+    items: list[Json] = []
+    room = HISTORY_BODIES_BYTES_MAX
+    for at in range(0, len(commands), _SLICE):
+        part = commands[at : at + _SLICE]
+        answers = await _answers(call, part) if room else {}
+        for command in part:
+            body = command.operation.payload if isinstance(command.operation, Deliver) else b""
+            answer = answers.get(command.id)
+            room = max(0, room - len(body) - len(answer or b""))
+            items.append(_item(call, command, answer if room else None, body if room else b""))
+    return items
+
+
+async def _answers(call: Call, commands: Sequence[Command]) -> Mapping[CommandId, bytes]:
+    answered = [command.id for command in commands if payload_status(command) is PayloadStatus.ANSWERED]
+    records = await call.platform.payloads.find_all(call.product, answered) if answered else ()
+    answers = ((record.command.id, _answer(record)) for record in records)
+    return {command_id: answer for command_id, answer in answers if answer is not None}
+
+
+def _item(call: Call, command: Command, answer: bytes | None, body: bytes) -> Json:
     times, status = call.platform.times, payload_status(command)
     item: Json = {
         "cmd_uuid": format_command_id(command.id),
@@ -168,11 +196,8 @@ async def _item(call: Call, command: Command) -> Json:
         item["send_time"] = times.format_second(command.sent_at)
     if command.answered_at is not None:
         item["confirm_time"] = times.format_second(command.answered_at)
-    if status is PayloadStatus.ANSWERED:
-        record = await _find(call, command.id)
-        answer = None if record is None else _answer(record)
-        if answer is not None:
-            item["confirm_body"] = answer.hex()
-    if isinstance(command.operation, Deliver):
-        item["body"] = command.operation.payload.hex()
+    if answer is not None:
+        item["confirm_body"] = answer.hex()
+    if body:
+        item["body"] = body.hex()
     return item

@@ -6,7 +6,7 @@ from commandpost.domain.errors import Unauthenticated
 from commandpost.northbound.messages import ApiResponse
 from commandpost.northbound.onenet.call import Call
 from commandpost.northbound.onenet.envelope import succeed_with
-from commandpost.northbound.onenet.errno import Fault, FaultKind, invalid, missing
+from commandpost.northbound.onenet.errno import Fault, FaultKind, missing
 from commandpost.northbound.onenet.further_parameters import REGISTER_CODE
 from commandpost.northbound.onenet.json_body import JsonObject, describe
 from commandpost.services.self_registration import (
@@ -46,13 +46,13 @@ async def register(call: Call) -> ApiResponse:
 
 
 def _description(body: JsonObject) -> SelfDescription:
-    serial_number, mac = _text(body, "sn"), _text(body, "mac")
+    serial_number, mac = body.text("sn"), body.text("mac")
     if serial_number is None and mac is None:
         raise missing("sn or mac")
     return SelfDescription(
         serial_number=serial_number,
         mac=mac,
-        title=_text(body, "title") or TITLE_DEFAULT,
+        title=body.text("title") or TITLE_DEFAULT,
         protocol=_protocol(body),
     )
 
@@ -63,11 +63,4 @@ def _protocol(body: JsonObject) -> str:
         return PROTOCOLS[0]
     if not isinstance(value, str) or value.upper() not in PROTOCOLS:
         raise Fault(FaultKind.PROTOCOL_UNKNOWN, f"protocol {describe(value)}: one of {', '.join(PROTOCOLS)} is allowed")
-    return value
-
-
-def _text(body: JsonObject, key: str) -> str | None:
-    value = body.find(key)
-    if value is not None and not isinstance(value, str):
-        raise invalid(key, describe(value), "a string")
     return value

@@ -8,7 +8,7 @@ from typing import Final
 
 from commandpost.domain.datapoint import STREAM_ID_CHARACTERS_MAX, JsonValue
 from commandpost.domain.errors import Invalid
-from commandpost.domain.ids import DeviceId
+from commandpost.domain.ids import ID_MAX, DeviceId
 from commandpost.domain.ports import Page
 from commandpost.domain.push import URL_CHARACTERS_MAX
 from commandpost.domain.trigger import (
@@ -17,6 +17,7 @@ from commandpost.domain.trigger import (
     TITLE_CHARACTERS_MAX,
     Condition,
     Trigger,
+    TriggerChange,
     TriggerKind,
     parse_condition,
 )
@@ -28,15 +29,14 @@ from commandpost.northbound.onenet.errno import Fault, FaultKind, invalid, missi
 from commandpost.northbound.onenet.json_body import JsonObject, describe
 from commandpost.northbound.onenet.parameters import PAGE, parse_device_id
 from commandpost.northbound.onenet.values import Json
-from commandpost.northbound.parameter import integer, parse_integer, text
-from commandpost.services.triggers import NewTrigger, TriggerChange
+from commandpost.northbound.parameter import integer, parse_id, text
+from commandpost.services.triggers import NewTrigger
 
 PER_PAGE_DEFAULT: Final = 10  # northbound reference 1.6
 UUID_CHARACTERS_MAX: Final = 64
-_ID_MAX: Final = 2**63 - 1
 
 PID: Final = integer(
-    "pid", "Id of the product; it has to be the key's own.", minimum=1, maximum=_ID_MAX, is_required=True, example=1
+    "pid", "Id of the product; it has to be the key's own.", minimum=1, maximum=ID_MAX, is_required=True, example=1
 )
 TITLE_FILTER: Final = text("title", "Only triggers with this in their title.", length_max=TITLE_CHARACTERS_MAX)
 TRIGGERS_PER_PAGE: Final = integer("per_page", "Items on a page.", minimum=1, maximum=100, default=PER_PAGE_DEFAULT)
@@ -87,15 +87,15 @@ async def change(call: Call) -> ApiResponse:
     """`PUT /triggers/{trigger_id}`: what is not named stays; a new condition needs both its parts."""
     trigger_id = _trigger_id(call)
     body = call.body_object()
-    kind = _text(body, "type")
+    kind = body.text("type")
     if kind is None and body.find("threshold") is not None:
         raise missing("type")
     changed = TriggerChange(
-        title=_text(body, "title"),
-        stream_id=_text(body, "ds_id"),
+        title=body.text("title"),
+        stream_id=body.text("ds_id"),
         device_ids=_device_ids(body),
         stream_uuids=_stream_uuids(body),
-        url=_text(body, "url"),
+        url=body.text("url"),
         condition=None if kind is None else _condition(body, kind),
     )
     await _push(call).triggers.change(call.product, trigger_id, changed)
@@ -147,23 +147,16 @@ def _trigger_id(call: Call) -> int:
 
 
 def _number(value: str, kind: str) -> int:
-    number = parse_integer(value)
-    if number is None or not 1 <= number <= _ID_MAX:
+    number = parse_id(value)
+    if number is None:
         raise Fault(FaultKind.DEVICE_UNKNOWN, f"{kind} {printable(value)}")
     return number
 
 
 def _required(body: JsonObject, name: str) -> str:
-    value = _text(body, name)
+    value = body.text(name)
     if value is None:
         raise missing(name)
-    return value
-
-
-def _text(body: JsonObject, name: str) -> str | None:
-    value = body.find(name)
-    if value is not None and not isinstance(value, str):
-        raise invalid(name, describe(value), "a string")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from commandpost.domain.ids import ID_MAX
 from commandpost.domain.push import (
     AES_KEY_CHARACTERS,
     BATCH_COUNT_MAX,
@@ -19,7 +20,7 @@ TAG: Final = "Subscriptions"
 LIMIT_DEFAULT: Final = 30
 LIMIT: Final = integer("limit", "At most so many.", minimum=1, maximum=100, default=LIMIT_DEFAULT)
 BEFORE: Final = integer(
-    "before", "Only failures with an id below this; the answer before this one gives it.", minimum=1, maximum=2**63 - 1
+    "before", "Only failures with an id below this; the answer before this one gives it.", minimum=1, maximum=ID_MAX
 )
 
 _KINDS: Final = [kind.value for kind in SELECTABLE_KINDS]

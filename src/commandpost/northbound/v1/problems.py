@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from commandpost.domain.audit import cut
 from commandpost.domain.errors import (
     CommandpostError,
     Forbidden,
@@ -35,14 +36,15 @@ class Problem(Exception):
 
 def refuse(problem: Problem) -> ApiResponse:
     """Answer with a problem document."""
+    detail = cut(problem.detail, DETAIL_CHARACTERS_MAX)
     shown: dict[str, object] = {
         "type": "about:blank",
         "title": problem.status.phrase,
         "status": problem.status.value,
-        "detail": _printable(problem.detail),
+        "detail": detail,
     }
     if problem.field is not None:
-        shown["errors"] = [{"field": _printable(problem.field), "detail": _printable(problem.detail)}]
+        shown["errors"] = [{"field": cut(problem.field, DETAIL_CHARACTERS_MAX), "detail": detail}]
     response = ApiResponse(
         status=problem.status.value, body=msgspec.json.encode(shown), content_type=PROBLEM_TYPE.encode()
     )
@@ -75,7 +77,7 @@ def problem_of(error: CommandpostError) -> Problem:
         case NotFound():
             return Problem(HTTPStatus.NOT_FOUND, str(error))
         case Invalid():
-            found = _printable(str(error.found))[:80]
+            found = cut(str(error.found), DETAIL_CHARACTERS_MAX)[:80]
             detail = f"{error.field} is {found!r}: {error.allowed} is allowed"
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field=error.field)
         case TooFrequent():
@@ -87,8 +89,3 @@ def problem_of(error: CommandpostError) -> Problem:
         case PortError():
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the store is not available")
     return Problem(HTTPStatus.CONFLICT, str(error))
-
-
-def _printable(text: str) -> str:
-    short = text if len(text) <= DETAIL_CHARACTERS_MAX else text[: DETAIL_CHARACTERS_MAX - 1] + "…"
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in short)

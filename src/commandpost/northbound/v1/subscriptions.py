@@ -3,7 +3,6 @@
 Source: design 9 (scope: the key's product); northbound reference 8.
 """
 
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -11,8 +10,7 @@ from typing import Final
 import msgspec
 
 from commandpost.domain.device import Product
-from commandpost.domain.errors import CommandpostError, NotFound, Overloaded, PortError, Unauthenticated
-from commandpost.domain.ports import Clock, EventSink
+from commandpost.domain.errors import CommandpostError, NotFound
 from commandpost.domain.push import (
     BATCH_COUNT_MAX,
     BATCH_INTERVAL_MAX_MS,
@@ -21,8 +19,9 @@ from commandpost.domain.push import (
     Batch,
     check_kinds,
 )
+from commandpost.northbound.admission import Admission
 from commandpost.northbound.messages import ApiRequest, ApiResponse
-from commandpost.northbound.parameter import Parameter, parse_integer
+from commandpost.northbound.parameter import Parameter, parse_id
 from commandpost.northbound.push_records import failure_to_json, subscription_to_json
 from commandpost.northbound.query import Query, parse_query
 from commandpost.northbound.routing import PathValues, Route, RouteDocumentation
@@ -35,13 +34,10 @@ from commandpost.northbound.v1.documentation import (
 )
 from commandpost.northbound.v1.problems import Problem, problem_of, refuse
 from commandpost.northbound.v1.request_body import Fields, describe, read_object
-from commandpost.services.access import Authenticator
 from commandpost.services.push.subscriptions import NewSubscription, Subscriptions
-from commandpost.services.rate_limits import RateLimits
 
 BATCH_INTERVAL_DEFAULT_MS: Final = 1_000
 KINDS_LISTED_MAX: Final = 16  # there are three; more than a few repeats are a mistake
-_ID_MAX: Final = 2**63 - 1
 
 Work = Callable[[Product, ApiRequest, PathValues], Awaitable[ApiResponse]]
 
@@ -49,21 +45,9 @@ Work = Callable[[Product, ApiRequest, PathValues], Awaitable[ApiResponse]]
 class SubscriptionRoutes:
     """The handlers, and their places in the table of routes."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        subscriptions: Subscriptions,
-        clock: Clock,
-        events: EventSink,
-        rates: RateLimits,
-        settings: NorthboundSettings,
-    ) -> None:
-        self._authenticator = authenticator
+    def __init__(self, *, admission: Admission, subscriptions: Subscriptions, settings: NorthboundSettings) -> None:
+        self._admission = admission
         self._subscriptions = subscriptions
-        self._clock = clock
-        self._events = events
-        self._rates = rates
         self._settings = settings
 
     def routes(self) -> Sequence[Route]:
@@ -110,7 +94,7 @@ class SubscriptionRoutes:
         fields = read_object(request, bytes_max=self._settings.body_bytes_max, is_required=False)
         fields.allow_only("failure_id")
         text = fields.find("failure_id", str, "the id of a failure as a string")
-        only_id = None if text is None else _number(text)
+        only_id = None if text is None else parse_id(text)
         if text is not None and only_id is None:
             raise fields.refusal("failure_id", "is no id", "decimal digits are allowed")
         count = await self._subscriptions.replay(product, subscription_id, only_id=only_id)
@@ -132,44 +116,29 @@ class SubscriptionRoutes:
     # --- around every call -------------------------------------------------------------------------------------------
 
     def _route(self, method: str, template: str, work: Work, documentation: RouteDocumentation) -> Route:
+        note_failure, name = self._admission.note_failure, f"{method} {template}"
+
         async def answer(request: ApiRequest, path_values: PathValues) -> ApiResponse:
             try:
-                product = await self._authenticate(request)
-                return await work(product, request, path_values)
+                access = await self._admission.admit(request)
+                access.require_master()
+                return await work(access.product, request, path_values)
             except Problem as problem:
                 return refuse(problem)
             except CommandpostError as error:
-                if isinstance(error, PortError) and not isinstance(error, Overloaded):
-                    self._tell(method, template, error)
+                note_failure(request, name, error)
                 return refuse(problem_of(error))
             except Exception as error:  # the top of a call: nothing may escape to its caller but a problem
-                self._tell(method, template, error)
+                note_failure(request, name, error)
                 return refuse(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server's log says why"))
 
         return Route(method=method, template=template, handler=answer, documentation=documentation)
-
-    async def _authenticate(self, request: ApiRequest) -> Product:
-        api_key, authorization = request.find_header(b"api-key"), request.find_header(b"authorization")
-        try:
-            access = await self._authenticator.authenticate(api_key, authorization, self._clock.wall_ms())
-        except Unauthenticated as error:
-            request.trail.refuse_credential(is_missing=error.is_missing)
-            raise
-        request.trail.access = access
-        self._rates.check_call(access)
-        access.require_master()
-        return access.product
 
     def _query(self, request: ApiRequest) -> Query:
         settings = self._settings
         return parse_query(
             request.query, bytes_max=settings.query_bytes_max, parameters_max=settings.query_parameters_max
         )
-
-    def _tell(self, method: str, template: str, error: Exception) -> None:
-        frames = traceback.extract_tb(error.__traceback__)
-        at = f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
-        self._events.emit("call_failed", route=f"{method} {template}", error=type(error).__name__, at=at)
 
 
 def _batch(fields: Fields) -> Batch:
@@ -194,15 +163,10 @@ def _numbers(fields: Fields, values: list[object]) -> list[int]:
 
 def _id(values: PathValues) -> int:
     text = values["subscription_id"]
-    number = _number(text)
+    number = parse_id(text)
     if number is None:
         raise NotFound("subscription", text)
     return number
-
-
-def _number(text: str) -> int | None:
-    number = parse_integer(text)
-    return number if number is not None and 1 <= number <= _ID_MAX and text.isdigit() else None
 
 
 def _find(query: Query, parameter: Parameter[int]) -> int | None:

@@ -20,6 +20,7 @@ from commandpost.protocols.dtls.records import Record
 
 EARLY_RECORDS_MAX: Final = 2  # a Finished that overtakes ChangeCipherSpec or our keys, and a copy of it
 EARLY_RECORD_BYTES_MAX: Final = 256  # a Finished of a CBC suite has 80; room for RFC 9146 padding
+FAILED_PROOFS_MAX: Final = 3  # strays are passed over; a client with a wrong key repeats itself and is told in seconds
 CLIENT_MESSAGE_BYTES_MAX: Final = IDENTITY_BYTES_MAX + 2  # ClientKeyExchange, the longest that is awaited
 FORMER_RANDOMS_MAX: Final = 4  # hellos of one remote that may still be under way, late
 
@@ -32,11 +33,13 @@ class Handshake(Timed):
         "connection_id",
         "deadline",
         "early_records",
+        "failed_proofs",
         "flight",
         "flight_timeout_s",
         "flight_transmissions",
         "former_randoms",
         "has_change_cipher_spec",
+        "has_whole_flight",
         "identity",
         "keys",
         "number",
@@ -82,10 +85,21 @@ class Handshake(Timed):
         self.keys: tuple[tuple[str | None, bytes], ...] = ()
         self.has_change_cipher_spec = False
         self.early_records: list[Record] = []
+        self.has_whole_flight = False  # a record among them came in one datagram with the identity
+        self.failed_proofs = 0
 
-    def keep_early(self, record: Record) -> None:
-        """Keep a protected record until it can be read; the first ones win."""
-        if len(self.early_records) < EARLY_RECORDS_MAX and len(record.body) <= EARLY_RECORD_BYTES_MAX:
+    def keep_early(self, record: Record, *, is_with_identity: bool) -> None:
+        """Keep a protected record until it can be read.
+
+        The first ones win, but one that came with the identity takes the place of the oldest: no stranger can have
+        written it.
+        """
+        if len(record.body) > EARLY_RECORD_BYTES_MAX:
+            return
+        if is_with_identity:
+            self.has_whole_flight = True
+            del self.early_records[: -EARLY_RECORDS_MAX + 1]
+        if len(self.early_records) < EARLY_RECORDS_MAX:
             self.early_records.append(record)
 
 

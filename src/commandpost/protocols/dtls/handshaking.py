@@ -3,6 +3,10 @@
 Every identity goes one way: the same number of keys is tried, offered ones first and dummies after, each with the
 whole computation, and no result ends the work early. So an unknown identity cannot be told from a wrong key.
 
+A record that no key opens is passed over (RFC 6347 section 4.1.2.7): anybody can send one in the client's name. It
+ends the handshake only when it came in one datagram with the identity, because whoever wrote that holds no key, and
+nobody else's Finished would fit it; or when such records have come again and again.
+
 Source: RFC 4279, RFC 5246 section 7.4.9, RFC 6347 section 4.2; design 10.7.
 """
 
@@ -18,7 +22,7 @@ from commandpost.protocols.dtls.alerts import is_fatal
 from commandpost.protocols.dtls.association import Association, FinalFlight
 from commandpost.protocols.dtls.associations import AssociationTable
 from commandpost.protocols.dtls.events import HandshakeEnd, HandshakeId, KeysWanted, Remote
-from commandpost.protocols.dtls.half_open import HalfOpenTable, Handshake
+from commandpost.protocols.dtls.half_open import FAILED_PROOFS_MAX, HalfOpenTable, Handshake
 from commandpost.protocols.dtls.handshake_messages import (
     Fragment,
     decode_client_key_exchange,
@@ -69,8 +73,9 @@ class Handshaking:
         self._half_open = half_open
         self._associations = associations
 
-    def receive_plain(self, records: Sequence[Record], remote: Remote, *, now: float) -> None:
-        """Take the records of epoch 0 in one datagram."""
+    def receive_plain(self, records: Sequence[Record], remote: Remote, *, now: float) -> Handshake | None:
+        """Take the records of epoch 0 in one datagram; give the handshake whose identity came in it."""
+        claimant: Handshake | None = None
         hello: list[Fragment] = []
         hello_sequence = 0
         for record in records:
@@ -84,8 +89,8 @@ class Handshaking:
                     if fragment.message_type == HandshakeType.CLIENT_HELLO:
                         hello_sequence = hello_sequence if hello else record.sequence
                         hello.append(fragment)
-                    else:
-                        self._receive_fragment(fragment, remote)
+                    elif (claiming := self._receive_fragment(fragment, remote)) is not None:
+                        claimant = claiming
             else:
                 self._receive_other(record, remote)
         if hello:
@@ -93,11 +98,24 @@ class Handshaking:
         handshake = self._half_open.find(remote)
         if handshake is not None:
             self._try_keys(handshake, now=now)
+        return claimant
 
-    def receive_protected(self, handshake: Handshake, record: Record, *, now: float) -> None:
-        """Take a record of epoch 1: it can only be the client's Finished."""
-        handshake.keep_early(record)
+    def receive_protected(self, handshake: Handshake, record: Record, *, is_with_identity: bool, now: float) -> None:
+        """Take a record of epoch 1: it can only be the client's Finished.
+
+        Args:
+            is_with_identity: the identity of this handshake came in the same datagram.
+        """
+        handshake.keep_early(record, is_with_identity=is_with_identity)
         self._try_keys(handshake, now=now)
+
+    def end_overdue(self, handshake: Handshake, *, now: float) -> None:
+        """Give up a handshake whose time is over; a client that tried a wrong key is told."""
+        if handshake.failed_proofs:
+            self._refuse(handshake, now=now)
+        else:
+            self._outlet.counters.handshakes_timed_out += 1
+            self._admission.end(handshake, HandshakeEnd.TIMED_OUT)
 
     def offer_keys(self, number: HandshakeId, keys: Sequence[tuple[str, bytes]], *, now: float) -> None:
         """Take the owner's answer to KeysWanted; ignored if the handshake is over or has its keys."""
@@ -111,14 +129,15 @@ class Handshaking:
         handshake.keys = (*keys, *padding)[:candidates]
         self._try_keys(handshake, now=now)
 
-    def _receive_fragment(self, fragment: Fragment, remote: Remote) -> None:
+    def _receive_fragment(self, fragment: Fragment, remote: Remote) -> Handshake | None:
+        """Take a part of ClientKeyExchange; give the handshake if the identity is known by it."""
         handshake = self._half_open.find(remote)
         if handshake is None or handshake.identity is not None:
-            return  # what comes now is a repetition; our Finished answers it once it can
+            return None  # what comes now is a repetition; our Finished answers it once it can
         handshake.reassembler.add(fragment)
         message = handshake.reassembler.next_message()
         if message is None:
-            return
+            return None
         number, message_type, body = message
         try:
             if message_type != HandshakeType.CLIENT_KEY_EXCHANGE:
@@ -128,9 +147,10 @@ class Handshaking:
             # It may be anybody's: a forged message is no reason to end what the client has begun.
             handshake.reassembler.next_number = number
             self._outlet.counters.records_unreadable += 1
-            return
+            return None
         handshake.transcript.update(encode_message(HandshakeType.CLIENT_KEY_EXCHANGE, number, body))
         self._outlet.tell(KeysWanted(handshake.number, remote, handshake.identity))
+        return handshake
 
     def _receive_other(self, record: Record, remote: Remote) -> None:
         """Take ChangeCipherSpec or an alert; application data in the clear is nothing."""
@@ -156,6 +176,15 @@ class Handshaking:
         if proof is not None:
             self._open(handshake, proof, now=now)
             return
+        self._outlet.counters.records_unreadable += len(handshake.early_records)
+        handshake.early_records.clear()
+        handshake.failed_proofs += 1
+        if handshake.has_whole_flight or handshake.failed_proofs >= FAILED_PROOFS_MAX:
+            self._refuse(handshake, now=now)
+        else:
+            self._admission.wait(handshake)  # if the client sent none of those, its own comes, or comes again
+
+    def _refuse(self, handshake: Handshake, *, now: float) -> None:
         self._outlet.counters.handshakes_not_proven += 1
         self._outlet.send_plain_alert(
             handshake.remote, AlertDescription.DECRYPT_ERROR, sequence=handshake.plain_sequence, now=now

@@ -36,7 +36,7 @@ class DtlsParameters:
     idle_timeout_s: float = 604_800.0  # a week: a device that reports daily keeps its keys
     # Write sequence numbers are reserved on disk in blocks of this size; None: associations are not persisted.
     reservation_block: int | None = None
-    reservation_read_step: int = 64  # records read before a new state is worth saving: as many as the window
+    reservation_read_step: int = 64  # records read that the disk does not know of: as many as the window
 
     def __post_init__(self) -> None:
         """Refuse values that would never end, never begin, or agree to nothing."""

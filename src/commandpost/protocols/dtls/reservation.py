@@ -45,6 +45,11 @@ def want_next(association: Association, outlet: Outlet) -> None:
 def confirm(association: Association, upto: int) -> None:
     """Take over what is on disk now."""
     association.reserved_upto = min(max(association.reserved_upto, upto), SEQUENCE_MAX + 1)
-    association.saved_read = association.exported_read
+    confirm_read(association, association.exported_read)
     if association.wanted_upto is not None and upto >= association.wanted_upto:
         association.wanted_upto = None
+
+
+def confirm_read(association: Association, newest: int) -> None:
+    """Note that the disk knows of the records up to this one."""
+    association.saved_read = max(association.saved_read, newest)

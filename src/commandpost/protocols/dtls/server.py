@@ -17,7 +17,6 @@ from commandpost.protocols.dtls.events import (
     AssociationId,
     CloseReason,
     Event,
-    HandshakeEnd,
     HandshakeId,
     Remote,
 )
@@ -29,7 +28,7 @@ from commandpost.protocols.dtls.record_protection import RandomBytes
 from commandpost.protocols.dtls.records import Record, split_records
 from commandpost.protocols.dtls.registries import ContentType
 from commandpost.protocols.dtls.replay_window import ReplayWindow
-from commandpost.protocols.dtls.reservation import confirm
+from commandpost.protocols.dtls.reservation import confirm, confirm_read
 from commandpost.protocols.dtls.traffic import PROTECTED_EPOCH, Traffic
 
 __all__ = ["DtlsCounters", "DtlsLimits", "DtlsParameters", "DtlsServer", "SavedAssociation"]
@@ -85,10 +84,9 @@ class DtlsServer:
                 protected.append(record)
             elif record.epoch == 0 and record.content_type != ContentType.TLS12_CID:
                 plain.append(record)
-        if plain:
-            self._handshaking.receive_plain(plain, remote, now=now)
+        claimant = self._handshaking.receive_plain(plain, remote, now=now) if plain else None
         for record in protected:
-            self._receive_protected(record, remote, now=now)
+            self._receive_protected(record, remote, claimant, now=now)
 
     def next_event(self) -> Event | None:
         """Give the next event, in the order they happened; None if there is no more."""
@@ -113,8 +111,7 @@ class DtlsServer:
         while outlet.has_room and (timed := self._half_open.deadlines.pop_due(now)) is not None:
             assert isinstance(timed, Handshake)
             if timed.deadline <= now:
-                outlet.counters.handshakes_timed_out += 1
-                self._admission.end(timed, HandshakeEnd.TIMED_OUT)
+                self._handshaking.end_overdue(timed, now=now)
             else:
                 self._admission.repeat_flight_if_due(timed, now=now)
         while outlet.has_room and (timed := self._associations.deadlines.pop_due(now)) is not None:
@@ -191,6 +188,20 @@ class DtlsServer:
             confirm(found, upto)
             self._associations.release_held(found)
 
+    def newest_read(self, association: AssociationId) -> int | None:
+        """Give the number of the newest record from the peer, -1 before the first; None if the association is over.
+
+        An owner may keep it beside what `export` gave, and give it back in `SavedAssociation.read_sequence`.
+        """
+        found = self._associations.find(association)
+        return found.traffic.window.newest if found is not None else None
+
+    def confirm_read(self, association: AssociationId, newest: int) -> None:
+        """Confirm that what `newest_read` gave is on disk; for so much longer no export is asked for its sake."""
+        found = self._associations.find(association)
+        if found is not None:
+            confirm_read(found, newest)
+
     def restore(self, saved: SavedAssociation, *, now: float, reserved_upto: int | None = None) -> AssociationId:
         """Bring back an association that was exported before a restart.
 
@@ -244,13 +255,13 @@ class DtlsServer:
         found = self._associations.find(association)
         return found.remote if found is not None else None
 
-    def _receive_protected(self, record: Record, remote: Remote, *, now: float) -> None:
+    def _receive_protected(self, record: Record, remote: Remote, claimant: Handshake | None, *, now: float) -> None:
         if record.content_type == ContentType.TLS12_CID:
             holder = self._associations.connection_ids.get(record.connection_id)
             if isinstance(holder, Association):
                 self._associations.receive(holder, record, remote, is_contested=False, now=now)
             elif holder is not None and holder.remote == remote:
-                self._handshaking.receive_protected(holder, record, now=now)
+                self._handshaking.receive_protected(holder, record, is_with_identity=holder is claimant, now=now)
             else:
                 self._outlet.counters.records_unreadable += 1
             return
@@ -265,7 +276,7 @@ class DtlsServer:
         ):
             return
         if handshake is not None and is_awaited:
-            self._handshaking.receive_protected(handshake, record, now=now)
+            self._handshaking.receive_protected(handshake, record, is_with_identity=handshake is claimant, now=now)
         elif association is None:
             self._outlet.counters.records_unreadable += 1
 

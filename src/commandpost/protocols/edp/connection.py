@@ -5,7 +5,6 @@ anything else that ends a pause, drain the events again: what was held is decode
 Source: southbound reference 6.8.
 """
 
-from enum import Enum, auto
 from typing import Final
 
 from commandpost.protocols.data_report import decode_save_body
@@ -27,6 +26,7 @@ from commandpost.protocols.edp.codec import (
     write_string,
 )
 from commandpost.protocols.edp.encryption import BodyCipher, encrypt_key
+from commandpost.protocols.edp.endings import no_decision, no_login, no_message, spelled
 from commandpost.protocols.edp.events import (
     CloseReason,
     CommandAnswered,
@@ -51,23 +51,11 @@ from commandpost.protocols.edp.messages import (
     SaveHeader,
 )
 from commandpost.protocols.edp.saves import SaveQueue
+from commandpost.protocols.edp.server_state import ServerState
 from commandpost.protocols.errors import DecodeError
 
 # Messages without an event that one call takes: a read of 256 KiB may hold 130,000 PING_REQ, a third of a second.
 SILENT_MESSAGES_MAX: Final = 1_000
-
-
-class _State(Enum):
-    NEW = auto()
-    """No login yet; ENCRYPT_REQ or CONN_REQ may come."""
-    KEYING = auto()
-    """The owner has not said whether it encrypts; input is held."""
-    DECIDING = auto()
-    """The owner has not said whether the login is good; input is held."""
-    READY = auto()
-    """Logged in."""
-    CLOSED = auto()
-    """Over; input is ignored."""
 
 
 class EdpServerConnection:
@@ -90,7 +78,7 @@ class EdpServerConnection:
 
     def __init__(self, *, limits: EdpLimits, now: float) -> None:
         self._limits = limits
-        self._state = _State.NEW
+        self._state = ServerState.NEW
         self._frames = FrameBuffer()
         self._has_more = False  # whole messages may be there that were not decoded yet
         self._events: list[ServerEvent] = []
@@ -109,8 +97,8 @@ class EdpServerConnection:
         state = self._state
         return (
             self._has_more
-            or state is _State.DECIDING
-            or state is _State.KEYING
+            or state is ServerState.DECIDING
+            or state is ServerState.KEYING
             or len(self._events) >= self._limits.events_max
             or self._saves.is_full(self._limits)
         )
@@ -118,12 +106,12 @@ class EdpServerConnection:
     @property
     def is_logged_in(self) -> bool:
         """Tell whether a login was accepted and the connection is open."""
-        return self._state is _State.READY
+        return self._state is ServerState.READY
 
     @property
     def is_closed(self) -> bool:
         """Tell whether the connection is over, whether or not its last event was taken."""
-        return self._state is _State.CLOSED
+        return self._state is ServerState.CLOSED
 
     @property
     def is_encrypted(self) -> bool:
@@ -137,20 +125,24 @@ class EdpServerConnection:
 
     def receive_bytes(self, data: bytes, *, now: float) -> None:
         """Take what the stream brought."""
-        if self._state is _State.CLOSED:
+        if self._state is ServerState.CLOSED:
             return
         self._received_at = now
         self._frames.feed(data)
         self._decode()
         if self._frames.buffered_bytes and self.is_paused:
-            is_ready = self._state is _State.READY
+            is_ready = self._state is ServerState.READY
             held_max = self._limits.held_bytes_max if is_ready else self._limits.held_before_login_bytes_max
             if self.buffered_bytes > held_max:
-                self._end(CloseReason.FLOODED, CloseCode.SERVER_UNAVAILABLE, f"more than {held_max} bytes to hold")
+                self._end(CloseReason.FLOODED, CloseCode.SERVER_UNAVAILABLE, detail=f"over {held_max} bytes to hold")
 
-    def receive_end(self) -> None:
-        """Take the end of the stream."""
-        self._end(CloseReason.PEER_GONE)
+    def receive_end(self, detail: str = "the stream has ended") -> None:
+        """Take the end of the stream; `detail` says how it ended, for a log."""
+        self._end(CloseReason.PEER_GONE, detail=detail)
+
+    def drop(self, detail: str) -> None:
+        """End the connection without a word, because its stream was given up; `detail` says why, for a log."""
+        self._end(CloseReason.OWNER, detail=detail)
 
     def next_event(self) -> ServerEvent | None:
         """Give the oldest event not yet given; None: there is none now."""
@@ -169,9 +161,12 @@ class EdpServerConnection:
     def next_deadline(self) -> float | None:
         """Give when `handle_deadline` wants to be called; None: nothing is waited for."""
         match self._state:
-            case _State.NEW:
+            case ServerState.NEW:
+                # Since the beginning: neither a byte now and then nor an ENCRYPT_REQ prolongs it.
                 return self._heard_at + self._limits.login_s
-            case _State.READY:
+            case ServerState.DECIDING:
+                return self._heard_at + self._limits.decision_s
+            case ServerState.READY:
                 return self._received_at if self._has_more else self._heard_at + KEEPALIVE_TOLERANCE * self._keepalive_s
         return None
 
@@ -183,11 +178,15 @@ class EdpServerConnection:
         deadline = self.next_deadline()
         if deadline is None or now < deadline:
             return
-        if self._state is _State.READY and self.is_paused:
+        if self._state is ServerState.READY and self.is_paused:
             # We are the ones who do not listen; the device's messages may lie in the socket.
             self._heard_at = now
             return
-        self._end(CloseReason.TIMED_OUT, CloseCode.TIMEOUT, "no whole message in time")
+        if self._state is ServerState.DECIDING:
+            self._refuse(LoginCode.SERVER_FAILURE, CloseReason.TIMED_OUT, no_decision(self._limits))
+        else:
+            detail = no_message(self._keepalive_s) if self._state is ServerState.READY else no_login(self._limits)
+            self._end(CloseReason.TIMED_OUT, CloseCode.TIMEOUT, detail=detail)
 
     def start_encryption(self, aes_key: bytes) -> None:
         """Answer EncryptionRequested with 16 random bytes; a key of the device's that is none closes the connection.
@@ -195,22 +194,22 @@ class EdpServerConnection:
         Raises:
             EncodeError: the AES key has not 16 bytes.
         """
-        if self._state is not _State.KEYING or self._encryption is None:
+        if self._state is not ServerState.KEYING or self._encryption is None:
             return
         try:
             sealed_key = encrypt_key(self._encryption, aes_key)
         except MessageFault as fault:
-            self._end(CloseReason.FAULT, fault.code, str(fault))
+            self._end(CloseReason.FAULT, fault.code, detail=str(fault))
             return
         self._send(MessageType.ENCRYPT_RESP, write_string(sealed_key))
         self._cipher = BodyCipher(aes_key)
         self._encryption = None
-        self._state = _State.NEW
+        self._state = ServerState.NEW
 
     def refuse_encryption(self) -> None:
         """Answer EncryptionRequested with CONN_CLOSE 10."""
-        if self._state is _State.KEYING:
-            self._end(CloseReason.OWNER, CloseCode.ENCRYPTION, "encryption is refused")
+        if self._state is ServerState.KEYING:
+            self._end(CloseReason.OWNER, CloseCode.ENCRYPTION, detail="encryption is refused")
 
     def accept(self, *, now: float, keepalive_s: int | None = None) -> None:
         """Answer LoginRequested: the device is who it says.
@@ -218,21 +217,23 @@ class EdpServerConnection:
         Args:
             keepalive_s: what is kept instead of the device's wish; 0, from either, is KEEPALIVE_DEFAULT_S.
         """
-        if self._state is not _State.DECIDING:
+        if self._state is not ServerState.DECIDING:
             return
         if keepalive_s is not None:
             self._keepalive_s = keepalive_s
         self._keepalive_s = self._keepalive_s or KEEPALIVE_DEFAULT_S
         self._heard_at = now
-        self._state = _State.READY
+        self._state = ServerState.READY
         self._send(MessageType.CONN_RESP, bytes((0, LoginCode.ACCEPTED)))
 
     def refuse(self, code: LoginCode) -> None:
         """Answer LoginRequested with a CONN_RESP that says why not, and end the connection."""
-        if self._state is not _State.DECIDING:
-            return
+        if self._state is ServerState.DECIDING:
+            self._refuse(code, CloseReason.LOGIN_REFUSED, f"the CONN_REQ was answered {spelled(code)}")
+
+    def _refuse(self, code: LoginCode, reason: CloseReason, detail: str) -> None:
         self._send(MessageType.CONN_RESP, bytes((0, code)))
-        self._end(CloseReason.LOGIN_REFUSED, login_code=code)
+        self._end(reason, detail=detail, login_code=code)
 
     def acknowledge(self, handle: SaveHandle, *, is_saved: bool) -> None:
         """Answer DataSaved. SAVE_ACKs leave in the order of the messages, whatever the order of these calls."""
@@ -271,28 +272,28 @@ class EdpServerConnection:
         check_size(report, self._limits.message_bytes_max)
         return self._send_to_device(MessageType.SAVE_DATA, encode_save(SaveHeader(device_id=source), report))
 
-    def close(self, code: CloseCode | None = None) -> None:
-        """End the connection, with a CONN_CLOSE where there is a code to tell."""
-        self._end(CloseReason.OWNER, code)
+    def close(self, code: CloseCode | None = None, *, detail: str = "") -> None:
+        """End the connection, with a CONN_CLOSE where there is a code to tell; `detail` is for a log."""
+        self._end(CloseReason.OWNER, code, detail=detail or f"the server ended it: {spelled(code)}")
 
     def _send_to_device(self, message_type: MessageType, body: bytes) -> bool:
-        if self._state is not _State.READY:
+        if self._state is not ServerState.READY:
             return False
         self._send(message_type, body)
         return True
 
     def _send(self, message_type: MessageType, body: bytes) -> None:
-        if self._state is not _State.CLOSED:
+        if self._state is not ServerState.CLOSED:
             self._output += frame(message_type, body if self._cipher is None else self._cipher.encrypt(body))
 
     def _end(
-        self, reason: CloseReason, code: CloseCode | None = None, detail: str = "", login_code: LoginCode | None = None
+        self, reason: CloseReason, code: CloseCode | None = None, *, detail: str, login_code: LoginCode | None = None
     ) -> None:
-        if self._state is _State.CLOSED:
+        if self._state is ServerState.CLOSED:
             return
         if code is not None:
             self._send(MessageType.CONN_CLOSE, bytes((code,)))
-        self._state = _State.CLOSED
+        self._state = ServerState.CLOSED
         self._has_more = False
         self._frames.clear()
         self._saves.clear()
@@ -309,7 +310,7 @@ class EdpServerConnection:
                     self._has_more = True  # the rest has its turn after others: `handle_deadline`
                     return
                 known = len(self._events)
-                is_ready = self._state is _State.READY
+                is_ready = self._state is ServerState.READY
                 found = self._frames.next_frame(
                     bytes_max=limits.message_bytes_max if is_ready else limits.login_bytes_max
                 )
@@ -326,14 +327,15 @@ class EdpServerConnection:
                     self._receive_first(message_type, body)
                 silent += len(self._events) == known
         except MessageFault as fault:
-            self._end(CloseReason.FAULT, fault.code, str(fault))
+            self._end(CloseReason.FAULT, fault.code, detail=str(fault))
 
     def _receive_first(self, message_type: MessageType, body: bytes) -> None:
         match message_type:
             case MessageType.CONN_REQ:
                 request = decode_login(body)
                 self._keepalive_s = request.keepalive_s
-                self._state = _State.DECIDING
+                self._heard_at = self._received_at
+                self._state = ServerState.DECIDING
                 self._events.append(
                     LoginRequested(
                         device_id=request.device_id,
@@ -347,7 +349,7 @@ class EdpServerConnection:
                 self._encryption = decode_encryption(body)
                 if self._encryption.algorithm != AES_128:
                     raise MessageFault(CloseCode.ENCRYPTION, f"cipher {self._encryption.algorithm} is not AES-128")
-                self._state = _State.KEYING
+                self._state = ServerState.KEYING
                 self._events.append(EncryptionRequested())
             case _:
                 raise MessageFault(

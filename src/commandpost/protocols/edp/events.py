@@ -28,7 +28,8 @@ class CloseReason(Enum):
     FAULT = "fault"
     """The peer did not keep to the protocol."""
     TIMED_OUT = "timed_out"
-    """No login in time, or nothing whole for 1.5 keepalives; a client's: no answer to its ping or login."""
+    """No login in time, no answer of the owner to it, or nothing whole for 1.5 keepalives; a client's: no answer to its
+    ping or login."""
     LOGIN_REFUSED = "login_refused"
     """The owner refused the credentials; a client's: the server did."""
     FLOODED = "flooded"
@@ -45,7 +46,7 @@ class ConnectionClosed:
     code: int | None = None
     """The code that was sent (a client's: that came) with the end, of CONN_CLOSE or, after LOGIN_REFUSED, CONN_RESP."""
     detail: str = ""
-    """What was at fault, for a log."""
+    """For a log: which rule, or who, ended it; a server's is never empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ class EdpLimits:
     events_max: int = 128  # more than one read of small messages brings usually; the rest stays undecoded meanwhile
     update_items_max: int = 64  # programs a device says it runs; the samples name one
     login_s: float = 30.0  # from the TCP connection to a whole CONN_REQ, southbound reference 6.8
+    decision_s: float = 30.0  # from the CONN_REQ to the owner's answer; a store that takes longer is not there
 
     def __post_init__(self) -> None:
         """Refuse bounds with which no message could be taken."""

@@ -42,12 +42,18 @@ class TimedValues:
 
 
 def decode_notification(
-    content_format: int | None, payload: bytes, *, path: ResourcePath, model: ObjectModel
+    content_format: int | None,
+    payload: bytes,
+    *,
+    path: ResourcePath,
+    model: ObjectModel,
+    latest: ObjectValues | None = None,
 ) -> tuple[TimedValues, ...]:
     """Decode what a notification of `path` brought; also the answer to a Read or an Observe.
 
     Args:
         content_format: as `formats.decode_values` takes it.
+        latest: what `formats.decode_values` gave for it, if it was asked; a format without history holds nothing else.
     Returns:
         Ascending in time; nothing where neither a payload nor a format came.
     Raises:
@@ -63,7 +69,9 @@ def decode_notification(
             return _in_order(_collect(iter_records(read_senml_cbor(payload), path=path, model=model), path))
         case ContentFormat.LWM2M_JSON:
             return _in_order(_collect(iter_lwm2m_json(payload, path=path, model=model), path))
-    return (TimedValues(values=decode_values(content_format, payload, path=path, model=model)),)
+    if latest is None:
+        latest = decode_values(content_format, payload, path=path, model=model)
+    return (TimedValues(values=latest),)
 
 
 def find_send(message: CoapMessage) -> bool | Rejected:

@@ -121,8 +121,8 @@ class MqttClientConnection(MqttConnection[ClientEvent]):
             self._pinged_at = now
             channel.send(PINGREQ)
 
-    def connection_lost(self) -> None:
-        """Note that the transport has ended."""
+    def connection_lost(self, detail: str = "the stream has ended") -> None:
+        """Note that the transport has ended; `detail` says how, for a log."""
         self._close(CloseReason.PEER_LOST, ReasonCode.UNSPECIFIED_ERROR)
 
     # What the owner asks for; see also `acknowledge` and `publish`.

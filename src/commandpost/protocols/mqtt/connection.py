@@ -121,7 +121,7 @@ class MqttConnection(ABC, Generic[EventType]):
 
     @property
     def buffered_bytes(self) -> int:
-        """Count the undecoded bytes held."""
+        """Count the bytes held: what is not decoded, and what was decoded of the same read while that is not over."""
         return len(self._frames.held)
 
     @property
@@ -190,8 +190,8 @@ class MqttConnection(ABC, Generic[EventType]):
         """Do what is due."""
 
     @abstractmethod
-    def connection_lost(self) -> None:
-        """Note that the transport has ended."""
+    def connection_lost(self, detail: str = "the stream has ended") -> None:
+        """Note that the transport has ended; `detail` says how, for a log."""
 
     def acknowledge(
         self, handle: PublishHandle, reason: ReasonCode = ReasonCode.SUCCESS, *, reason_string: str | None = None
@@ -212,6 +212,12 @@ class MqttConnection(ABC, Generic[EventType]):
             return False
         self._channel.now = now
         return self._outbound.publish(message)
+
+    def settle(self, tag: object, *, now: float) -> None:
+        """Note that the peer has a QoS 1 message of ours, of which it has shown it otherwise than by its PUBACK."""
+        if self._state is ConnectionState.OPEN and self._outbound is not None:
+            self._channel.now = now
+            self._outbound.settle(tag)
 
     # What comes.
 

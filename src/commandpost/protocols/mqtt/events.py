@@ -128,7 +128,7 @@ class ConnectionClosed:
     session_expiry_s: int | None = None
     """What a DISCONNECT put in the place of the CONNECT's session expiry; None: that one holds."""
     detail: str = ""
-    """For a log: what was wrong."""
+    """For a log: which rule, or who, ended it; a server's is never empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 class MqttLimits:
     """Every bound of a connection and of a session. At a limit something is refused or the connection ends."""
 
-    login_s: float = 30.0  # from the first moment to a whole CONNECT: the time OneNET gives an EDP login
+    login_s: float = 30.0  # from the accepted connection to a whole CONNECT, TLS included: OneNET's of EDP
     decision_s: float = 30.0  # from the CONNECT to the owner's answer; a store that takes longer is not there
     packet_s: float = 120.0  # from a packet's first byte to its last: 256 KiB at the 20 kbit/s of a poor NB-IoT cell
     ping_s: float = 30.0  # a client's wait for PINGRESP; the standard only says "a reasonable amount of time"
@@ -34,6 +34,7 @@ class MqttLimits:
     topic_aliases_max: int = 16  # of one connection, MQTT 5; each keeps a topic name
 
     inflight_max: int = 16  # QoS 1 and 2 messages sent and not acknowledged: design P4, 16 commands per device
+    settled_max: int = 1_024  # messages the peer has answered and not acknowledged; an honest one has a handful
     queued_max: int = 1_000  # messages waiting behind them
     queued_bytes_max: int = 1_048_576  # both together, in topic and payload bytes
 

@@ -79,12 +79,28 @@ class OutboundFlow:
             else:
                 self._send(message, 0, 0)
 
+    def settle(self, tag: object) -> None:
+        """Let another message go in place of a QoS 1 message that the peer has shown to have.
+
+        Its PUBACK may follow all the same: until then its packet id is not given again, and it is counted in the peer's
+        Receive Maximum. A peer that leaves out too many of them is not believed any more.
+        """
+        session = self._session
+        for delivery in (session.deliveries or {}).values():
+            if delivery.tag == tag and delivery.qos == 1:
+                if session.settle(delivery):
+                    self.pump()
+                return
+
     # Acknowledgements of the peer.
 
     def receive_puback(self, packet_id: int, reason: ReasonCode) -> None:
         """End a QoS 1 message. An id nobody knows is left alone: it may be one of an earlier connection."""
         delivery = self._find(packet_id)
         if delivery is None:
+            if self._session.forget_settled(packet_id):
+                self._counted -= 1
+                self.pump()
             return
         if delivery.qos != 1:
             raise PacketError(f"PUBACK for packet id {packet_id}, which is QoS 2", reason=ReasonCode.PROTOCOL_ERROR)
@@ -169,7 +185,7 @@ class OutboundFlow:
                 if message.tag is not None:
                     channel.events.append(MessageExpired(tag=message.tag))
                 return False
-            if channel.version is Version.V5:
+            if channel.version is Version.V5 and properties.message_expiry_s != max(left_s, 0):
                 properties = replace(properties, message_expiry_s=max(left_s, 0))
         data = encode_publish(
             message.topic, message.payload, flags | message.retain, packet_id, properties, channel.version

@@ -7,11 +7,12 @@ Source: MQTT 3.1.1 and MQTT 5.0, chapters 3 and 4.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from commandpost.protocols.mqtt.body_decoder import decode_body, peek_version
 from commandpost.protocols.mqtt.codec import PINGRESP, encode
 from commandpost.protocols.mqtt.connection import ACKNOWLEDGEMENT_FIRSTS, ConnectionState, MqttConnection
+from commandpost.protocols.mqtt.endings import half_a_packet, no_connect, no_decision, no_packet, spelled
 from commandpost.protocols.mqtt.errors import PacketError
 from commandpost.protocols.mqtt.events import (
     CloseReason,
@@ -35,6 +36,7 @@ from commandpost.protocols.mqtt.packets import (
 )
 from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties
 from commandpost.protocols.mqtt.reason_codes import CONNACK_REASONS, DISCONNECT_REASONS, ReasonCode
+from commandpost.protocols.mqtt.unanswered import take_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from commandpost.protocols.mqtt.session import MqttSession
 
 _PINGREQ_FIRST = PacketType.PINGREQ << 4
-_Filter = TypeVar("_Filter", SubscriptionEntry, str)
 
 
 class MqttServerConnection(MqttConnection[ServerEvent]):
@@ -91,7 +92,8 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
             case ConnectionState.CLOSED:
                 return None
             case ConnectionState.AWAITING_CONNECT:
-                return self._last_packet_at + limits.login_s  # nothing came yet: since the beginning
+                # No whole packet came yet, so it is since the beginning; a byte now and then does not prolong it.
+                return self._last_packet_at + limits.login_s
             case ConnectionState.AWAITING_DECISION:
                 return self._last_packet_at + limits.decision_s
             case ConnectionState.OPEN:
@@ -99,32 +101,38 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
 
     def handle_deadline(self, *, now: float) -> None:
         """Do what is due: end a connection that has been silent for too long, or go on decoding."""
+        limits = self._channel.limits
         self._channel.now = now
         self._has_more = False
         due = self.next_deadline()
         if due is None or now < due:
             return
         if self._state is ConnectionState.AWAITING_CONNECT:
-            self._close(CloseReason.LOGIN_TIMED_OUT, ReasonCode.KEEP_ALIVE_TIMEOUT)
+            self._close(CloseReason.LOGIN_TIMED_OUT, ReasonCode.KEEP_ALIVE_TIMEOUT, detail=no_connect(limits))
         elif self._state is ConnectionState.AWAITING_DECISION:
             self._send_packet(Connack(reason=ReasonCode.SERVER_UNAVAILABLE))
-            self._close(CloseReason.LOGIN_TIMED_OUT, ReasonCode.SERVER_UNAVAILABLE)
+            self._close(CloseReason.LOGIN_TIMED_OUT, ReasonCode.SERVER_UNAVAILABLE, detail=no_decision(limits))
         elif self._was_paused:
             # What came while the owner kept the peer waiting was read late; silence counts from here.
             self._was_paused = False
             self._last_packet_at = now
             self._packet_begun_at = None if self._packet_begun_at is None else now
         else:
-            is_silent = self._keepalive_due_s is not None and now >= self._last_packet_at + self._keepalive_due_s
+            silence_s = self._keepalive_due_s
             self._send_disconnect(ReasonCode.KEEP_ALIVE_TIMEOUT)
-            self._close(
-                CloseReason.KEEPALIVE_TIMED_OUT if is_silent else CloseReason.PACKET_TIMED_OUT,
-                ReasonCode.KEEP_ALIVE_TIMEOUT,
-            )
+            if silence_s is not None and now >= self._last_packet_at + silence_s:
+                reason, detail = CloseReason.KEEPALIVE_TIMED_OUT, no_packet(silence_s, limits)
+            else:
+                reason, detail = CloseReason.PACKET_TIMED_OUT, half_a_packet(limits)
+            self._close(reason, ReasonCode.KEEP_ALIVE_TIMEOUT, detail=detail)
 
-    def connection_lost(self) -> None:
-        """Note that the transport has ended."""
-        self._close(CloseReason.PEER_LOST, ReasonCode.UNSPECIFIED_ERROR)
+    def connection_lost(self, detail: str = "the stream has ended") -> None:
+        """Note that the transport has ended; `detail` says how, for a log."""
+        self._close(CloseReason.PEER_LOST, ReasonCode.UNSPECIFIED_ERROR, detail=detail)
+
+    def drop(self, detail: str) -> None:
+        """End the connection without a word, because its transport was given up; `detail` says why, for a log."""
+        self._close(CloseReason.LOCAL, ReasonCode.UNSPECIFIED_ERROR, detail=detail)
 
     # The owner's answers; see also `acknowledge` and `publish`.
 
@@ -164,14 +172,14 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
         self._open(session, receive_maximum=connect.properties.receive_maximum)
         return True
 
-    def refuse(self, reason: ReasonCode, *, properties: Properties = NO_PROPERTIES) -> None:
+    def refuse(self, reason: ReasonCode, *, properties: Properties = NO_PROPERTIES, detail: str = "") -> None:
         """Answer the CONNECT with a reason, or with what 3.1.1 has for it, and end the connection."""
         if self._state is ConnectionState.CLOSED:
             return
         if self._connect is None or not reason.is_failure:
             raise ValueError(f"a connection {self._state.value} cannot be refused with {reason.name}")
         self._send_packet(Connack(reason=reason, properties=properties))
-        self._close(CloseReason.REFUSED, reason)
+        self._close(CloseReason.REFUSED, reason, detail=detail or f"the CONNECT was answered {spelled(reason)}")
 
     def grant(
         self, packet_id: int, codes: Sequence[ReasonCode], *, reason_string: str | None = None
@@ -181,7 +189,7 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
         Returns:
             The codes sent: those given, but QUOTA_EXCEEDED where the session would have too many subscriptions.
         """
-        entries = _take(self._subscribes, packet_id, codes)
+        entries = take_request(self._subscribes, packet_id, codes)
         session = self._session
         assert session is not None  # a SUBSCRIBE is only read on an open connection
         granted = tuple(
@@ -199,7 +207,7 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
         self, packet_id: int, codes: Sequence[ReasonCode], *, reason_string: str | None = None
     ) -> None:
         """Answer an UNSUBSCRIBE; what is not refused leaves the session, also when the connection has closed."""
-        filters = _take(self._unsubscribes, packet_id, codes)
+        filters = take_request(self._unsubscribes, packet_id, codes)
         assert self._session is not None  # an UNSUBSCRIBE is only read on an open connection
         for topic_filter, code in zip(filters, codes, strict=True):
             if not code.is_failure:
@@ -207,12 +215,12 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
         properties = self._channel.problem_properties(reason_string)
         self._send_packet(Unsuback(packet_id=packet_id, reasons=tuple(codes), properties=properties))
 
-    def disconnect(self, reason: ReasonCode, *, properties: Properties = NO_PROPERTIES) -> None:
-        """End the connection; an MQTT 5 client that was let in is told why."""
+    def disconnect(self, reason: ReasonCode, *, properties: Properties = NO_PROPERTIES, detail: str = "") -> None:
+        """End the connection; an MQTT 5 client that was let in is told why. `detail` is for a log."""
         if reason not in DISCONNECT_REASONS:
             raise ValueError(f"{reason.name} is no reason of a DISCONNECT")  # whatever the version of this one
         self._send_disconnect(reason, properties)
-        self._close(CloseReason.LOCAL, reason)
+        self._close(CloseReason.LOCAL, reason, detail=detail or f"the server ended it: {spelled(reason)}")
 
     # What comes.
 
@@ -268,7 +276,7 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
         self._state = ConnectionState.AWAITING_DECISION
         self._connect = packet
         if len(packet.client_id.encode()) > channel.limits.client_id_bytes_max:
-            self.refuse(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID)
+            self.refuse(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, detail="the client id is too long")
             return
         if properties.authentication_method is not None:
             self.refuse(ReasonCode.BAD_AUTHENTICATION_METHOD)  # MQTT 5.0 section 4.12: none is supported
@@ -306,7 +314,13 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
             raise PacketError("a session that ends now cannot be kept", reason=ReasonCode.PROTOCOL_ERROR)  # 3.14.2.2.2
         if packet.reason is ReasonCode.SUCCESS:
             self._will = None
-        self._close(CloseReason.PEER_DISCONNECTED, packet.reason, is_clean=True, session_expiry_s=expiry_s)
+        self._close(
+            CloseReason.PEER_DISCONNECTED,
+            packet.reason,
+            is_clean=True,
+            session_expiry_s=expiry_s,
+            detail=f"the client sent DISCONNECT {spelled(packet.reason)}",
+        )
 
     # What goes.
 
@@ -326,7 +340,8 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
             return False
         data = encode(packet, self._channel.version)
         if len(data) > self._channel.peer_packet_bytes_max:
-            self._close(CloseReason.LIMIT_EXCEEDED, ReasonCode.PACKET_TOO_LARGE)
+            detail = f"{len(data)} bytes of {type(packet).__name__} are more than the client takes"
+            self._close(CloseReason.LIMIT_EXCEEDED, ReasonCode.PACKET_TOO_LARGE, detail=detail)
             return False
         self._channel.send(data)
         return True
@@ -352,16 +367,16 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
         self._close(self._close_reason(error), error.reason, detail=str(error))
 
     def _end_refused(self, reason: ReasonCode) -> None:
-        self._close(CloseReason.LOCAL, reason)
+        self._close(CloseReason.LOCAL, reason, detail=f"a message was refused: {spelled(reason)}")
 
     def _close(
         self,
         reason: CloseReason,
         code: ReasonCode,
         *,
+        detail: str,
         is_clean: bool = False,
         session_expiry_s: int | None = None,
-        detail: str = "",
     ) -> None:
         if self._state is ConnectionState.CLOSED:
             return
@@ -378,14 +393,3 @@ class MqttServerConnection(MqttConnection[ServerEvent]):
             )
         )
         self._will = None
-
-
-def _take(
-    requests: dict[int, tuple[_Filter, ...]] | None, packet_id: int, codes: Sequence[ReasonCode]
-) -> tuple[_Filter, ...]:
-    """Take what the owner answers: one code for each filter."""
-    filters = (requests or {}).get(packet_id)
-    if requests is None or filters is None or len(filters) != len(codes):
-        raise ValueError(f"no request with packet id {packet_id} and {len(codes)} filters waits for an answer")
-    del requests[packet_id]
-    return filters

@@ -97,6 +97,7 @@ class MqttSession:
         "_limits",
         "_next_packet_id",
         "_reserved_ids",
+        "_settled_ids",
         "_subscriptions",
         "client_id",
         "deliveries",
@@ -111,6 +112,7 @@ class MqttSession:
         self._subscriptions: dict[str, SubscriptionOptions] | None = None
         self._next_packet_id = 1
         self._reserved_ids: set[int] | None = None
+        self._settled_ids: set[int] | None = None
         self.inbound_ids: dict[int, PublishHandle | None] | None = None
         self.deliveries: dict[int, Delivery] | None = None
         self.queue: deque[OutboundMessage] | None = None
@@ -177,6 +179,11 @@ class MqttSession:
         """Tell whether the bytes of a message may be held."""
         return self.queued_bytes + message.held_bytes <= self._limits.queued_bytes_max
 
+    @property
+    def is_half_full(self) -> bool:
+        """Tell whether half of the bytes that may be held are."""
+        return self.queued_bytes * 2 > self._limits.queued_bytes_max
+
     def begin_delivery(self, message: OutboundMessage) -> Delivery:
         """Give a message its packet id and hold it until it is acknowledged."""
         deliveries = self.deliveries
@@ -202,14 +209,33 @@ class MqttSession:
         if not self.deliveries:
             self.deliveries = None
 
+    def settle(self, delivery: Delivery) -> bool:
+        """Forget a delivery whose PUBACK has not come; its packet id stays taken. False, and nothing changed, if too
+        many ids are."""
+        settled = self._settled_ids
+        if settled is None:
+            settled = self._settled_ids = set()
+        if len(settled) >= self._limits.settled_max:
+            return False
+        settled.add(delivery.packet_id)
+        self.end_delivery(delivery)
+        return True
+
+    def forget_settled(self, packet_id: int) -> bool:
+        """Let the id of a settled delivery be given again; False if it is none."""
+        if self._settled_ids is None or packet_id not in self._settled_ids:
+            return False
+        self._settled_ids.remove(packet_id)
+        return True
+
     def take_packet_id(self) -> int:
         """Give a packet id that is not in use. There is one: deliveries and requests are far fewer than ids.
 
         Ids go round, so that one of a forgotten message is not soon taken for another.
         """
         packet_id = self._next_packet_id
-        deliveries, reserved = self.deliveries or (), self._reserved_ids or ()
-        while packet_id in deliveries or packet_id in reserved:
+        deliveries, reserved, settled = self.deliveries or (), self._reserved_ids or (), self._settled_ids or ()
+        while packet_id in deliveries or packet_id in reserved or packet_id in settled:
             packet_id = packet_id % PACKET_ID_MAX + 1
         self._next_packet_id = packet_id % PACKET_ID_MAX + 1
         return packet_id
@@ -237,6 +263,7 @@ class MqttSession:
 
     def end_connection(self) -> None:
         """Forget the messages that do not survive a connection; what is left waits for the next one."""
+        self._settled_ids = None
         if self.queue is not None:
             kept = deque(message for message in self.queue if message.survives)
             self.queued_bytes -= sum(message.held_bytes for message in self.queue if not message.survives)

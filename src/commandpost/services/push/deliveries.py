@@ -9,17 +9,16 @@ port). Source: northbound reference 8.6; design 4 (outbox), 10.9.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from commandpost.domain.errors import CommandpostError, Overloaded
-from commandpost.domain.events import EventKind
 from commandpost.domain.facts import Fact
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.instant import SECOND_MS
+from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.ports import Clock, EventSink, IdSource, SecretBox, StoreReader, StoreWriter
-from commandpost.domain.push import REASON_CHARACTERS_MAX, back_off_s
+from commandpost.domain.push import REASON_CHARACTERS_MAX, rest_s
 from commandpost.domain.push_facts import DropEvents, FailedQueue, RecordPushFailure, SettleEvents
 from commandpost.domain.push_ports import (
     PushMessage,
@@ -27,8 +26,9 @@ from commandpost.domain.push_ports import (
     PushReader,
     PushSender,
     WaitingEvent,
+    WaitingPage,
 )
-from commandpost.services.push.messages import message_of
+from commandpost.services.push.messages import MadeMessages, MessageMaker
 from commandpost.services.push.outbox_watch import OutboxWatch
 from commandpost.services.push.receiver_lane import ReceiverLane
 from commandpost.services.push.settings import (
@@ -60,12 +60,12 @@ class Deliveries:
     ) -> None:
         self._writer = writer
         self._reader = reader
-        self._commands = commands
         self._sender = sender
         self._ids = ids
         self._clock = clock
         self._events = events
         self._settings = settings
+        self._maker = MessageMaker(reader=reader, commands=commands)
         self._watch = OutboxWatch(reader=reader, secrets=secrets, clock=clock, events=events)
         self._open = 0
         self._is_stale = True
@@ -92,10 +92,6 @@ class Deliveries:
     def refresh(self) -> None:
         """Subscriptions have changed: look at them before anything else is told."""
         self._is_stale = True
-        self._wake.set()
-
-    def wake(self) -> None:
-        """Look at the outbox now rather than at the next tick."""
         self._wake.set()
 
     async def _run(self) -> None:
@@ -159,6 +155,8 @@ class Deliveries:
         """
         if lane.is_removed or self._task is None or lane.open >= self._settings.requests_per_subscription_max:
             return False
+        if not lane.may_ask(now=self._clock.monotonic()):
+            return False
         if lane.open == 0:
             return True
         if lane.is_well:
@@ -168,6 +166,7 @@ class Deliveries:
 
     def _request(self, lane: ReceiverLane, work: Coroutine[None, None, None]) -> None:
         lane.open += 1
+        lane.note_asked(now=self._clock.monotonic())
         self._open += 1
         task = asyncio.get_running_loop().create_task(work, name=f"push-{lane.id}")
         self._requests[task] = None
@@ -187,104 +186,93 @@ class Deliveries:
 
     async def _tell_queue(self, lane: ReceiverLane, device_id: DeviceId, *, has_failed: bool) -> None:
         """Tell a page of a queue, one event after the other; after a failure its head alone."""
-        try:
+        taken = [device_id]
+        with self._turns(lane, taken):
             limit = 1 if has_failed else PAGE_EVENTS
             page = await self._reader.waiting_events(lane.id, device_id, limit=limit, bytes_max=PAGE_BYTES_MAX)
-            if not page:
+            if not page.events:
                 lane.emptied(device_id)
                 return
-            for waiting in page:
-                if lane.is_removed or not await self._tell_event(lane, waiting):
+            made = await self._make(lane, page)
+            for waiting, message in made.messages:
+                # Waited for one by one, so that a crash repeats one event of a queue at most.
+                if lane.is_removed or not await self._tell(lane, [(waiting, message)]):
                     break
-            if lane.is_open(device_id):
-                lane.goes_on(device_id)
-        except CommandpostError as error:
-            self._put_off(lane, [device_id], error)
-
-    async def _tell_event(self, lane: ReceiverLane, waiting: WaitingEvent) -> bool:
-        """Tell one event; gives whether the next of its queue may follow."""
-        message = await self._message(lane, waiting)
-        if message is None:
-            return True
-        outcome = await self._push(lane, [message])
-        if outcome.is_accepted:
-            # Waited for, so that a crash repeats one event of a queue at most.
-            await self._settle(lane, [waiting])
-        else:
-            await self._record_failure(lane, [waiting], outcome.reason)
-        return outcome.is_accepted
 
     async def _tell_batch(self, lane: ReceiverLane) -> None:
         """Tell events of several queues in one request, each queue's in order."""
         taken: list[DeviceId] = []
-        try:
+        with self._turns(lane, taken):
             batch = await self._fill_batch(lane, taken)
             self._pump(lane)
             if batch:
-                events = [waiting for waiting, _ in batch]
-                outcome = await self._push(lane, [message for _, message in batch])
-                if outcome.is_accepted:
-                    await self._settle(lane, events)
-                else:
-                    await self._record_failure(lane, events, outcome.reason)
-            for device_id in taken:
-                if lane.is_open(device_id):
-                    lane.goes_on(device_id)
-        except CommandpostError as error:
-            self._put_off(lane, taken, error)
+                await self._tell(lane, batch)
+
+    @contextmanager
+    def _turns(self, lane: ReceiverLane, taken: list[DeviceId]) -> Iterator[None]:
+        """See to it that the turns of queues end, however their telling does."""
+        try:
+            yield
+        except BaseException as error:
+            for device_id in filter(lane.is_open, taken):
+                lane.pauses(device_id, until=self._clock.monotonic() + PAUSE_S)
+            if not isinstance(error, CommandpostError):
+                raise
+            # The store does not answer: what was to be told stays, and is tried again.
+            self._events.emit("push_failed", subscription_id=lane.id, error=error.code)
+        else:
+            for device_id in filter(lane.is_open, taken):
+                lane.goes_on(device_id)
+
+    async def _tell(self, lane: ReceiverLane, batch: Sequence[tuple[WaitingEvent, PushMessage]]) -> bool:
+        """Make one request, and write what became of it; gives whether it was accepted."""
+        events = [waiting for waiting, _ in batch]
+        outcome = await self._push(lane, [message for _, message in batch])
+        if outcome.is_accepted:
+            await self._settle(lane, events)
+        else:
+            await self._record_failure(lane, events, outcome.reason)
+        return outcome.is_accepted
 
     async def _fill_batch(self, lane: ReceiverLane, taken: list[DeviceId]) -> list[tuple[WaitingEvent, PushMessage]]:
         """Take queues, and give their first events until the batch is full."""
         count_max = 1 if lane.subscription.batch is None else lane.subscription.batch.count
         filled: list[tuple[WaitingEvent, PushMessage]] = []
-        left_since: int | None = None
+        left_since: Instant | None = None
         size = 0
         while len(filled) < count_max and size < PAGE_BYTES_MAX:
             device_id = lane.take_for_batch()
             if device_id is None:
                 break
             taken.append(device_id)
-            room = count_max - len(filled)
-            # One more than there is room for: it says since when what is left has waited.
             page = await self._reader.waiting_events(
-                lane.id, device_id, limit=room + 1, bytes_max=PAGE_BYTES_MAX - size
+                lane.id, device_id, limit=count_max - len(filled), bytes_max=PAGE_BYTES_MAX - size
             )
-            if not page:
-                taken.remove(device_id)
+            made = await self._make(lane, page) if page.events else MadeMessages()
+            if not page.events:
                 lane.emptied(device_id)
-            if len(page) > room:
-                left_since = page[room].event.told_at
-            for waiting in page[:room]:
-                message = await self._message(lane, waiting)
-                if message is not None:
-                    filled.append((waiting, message))
-                    size += len(waiting.event.value or "")
+            if not lane.is_open(device_id):
+                # It may be another request's soon.
+                taken.remove(device_id)
+            filled += made.messages
+            size += sum(len(waiting.event.value or "") for waiting, _ in made.messages)
+            if made.left_since is not None:
+                left_since = made.left_since if left_since is None else min(left_since, made.left_since)
         since = None if left_since is None else self._clock.monotonic() - self._age_s(left_since)
         lane.batch_taken(len(filled), waiting_since=since)
         return filled
 
-    def _age_s(self, told_at: int) -> float:
+    def _age_s(self, told_at: Instant) -> float:
         return max(0, self._clock.wall_ms() - told_at) / SECOND_MS
 
-    def _put_off(self, lane: ReceiverLane, device_ids: Sequence[DeviceId], error: CommandpostError) -> None:
-        """The store does not answer: what was to be told stays, and is tried again."""
-        self._events.emit("push_failed", subscription_id=lane.id, error=error.code)
-        for device_id in device_ids:
-            if lane.is_open(device_id):
-                lane.rests(device_id, failures=0, until=self._clock.monotonic() + PAUSE_S)
-
-    async def _message(self, lane: ReceiverLane, waiting: WaitingEvent) -> PushMessage | None:
-        """Give the message of an event; one whose cause is gone is dropped."""
-        record = None
-        if waiting.event.kind is EventKind.COMMAND_ENDED and waiting.event.command_id is not None:
-            record = await self._commands.find_command(waiting.event.command_id)
-        trigger = None
-        if waiting.event.kind is EventKind.ALARM:
-            trigger = await self._reader.find_trigger_of(lane.id)
-        message = message_of(waiting, record=record, trigger=trigger)
-        if message is None:
-            await self._write(DropEvents(subscription_id=lane.id, seqs=(waiting.event.seq,)))
-        return message
+    async def _make(self, lane: ReceiverLane, page: WaitingPage) -> MadeMessages:
+        """Make a page's messages; drop what is gone, and let an event fail of which none can be made."""
+        made = await self._maker.make(lane.id, page)
+        if made.gone:
+            await self._write(DropEvents(subscription_id=lane.id, seqs=made.gone))
+        if made.unmade is not None:
+            await self._record_failure(lane, [made.unmade.waiting], made.unmade.reason)
+        return made
 
     async def _push(self, lane: ReceiverLane, messages: Sequence[PushMessage]) -> PushOutcome:
         is_array = lane.subscription.batch is not None
@@ -305,8 +293,18 @@ class Deliveries:
     # --- what became of it -------------------------------------------------------------------------------------------
 
     async def _settle(self, lane: ReceiverLane, events: Sequence[WaitingEvent]) -> None:
-        seqs = tuple(waiting.event.seq for waiting in events)
-        await self._write(SettleEvents(subscription_id=lane.id, seqs=seqs, at=self._clock.wall_ms()))
+        told = [waiting.event for waiting in events]
+        device_ids = tuple(dict.fromkeys(event.device_id for event in told))
+        fact = SettleEvents(
+            subscription_id=lane.id,
+            seqs=tuple(event.seq for event in told if event.command_id is None),
+            command_seqs=tuple(event.seq for event in told if event.command_id is not None),
+            device_ids=device_ids,
+            at=self._clock.wall_ms(),
+        )
+        await self._write(fact)
+        for device_id in device_ids:
+            lane.is_well_again(device_id)
 
     async def _record_failure(self, lane: ReceiverLane, events: Sequence[WaitingEvent], reason: str) -> None:
         fact = RecordPushFailure(
@@ -316,11 +314,12 @@ class Deliveries:
             reason=reason[:REASON_CHARACTERS_MAX],
             rule=self._settings.give_up,
             give_up_max=GIVE_UP_SLICE,
+            unit=self._ids.random_unit(),
         )
         for failed in await self._write(fact):
-            self._rest(lane, failed, reason)
+            self._note_failure(lane, failed, reason)
 
-    def _rest(self, lane: ReceiverLane, failed: FailedQueue, reason: str) -> None:
+    def _note_failure(self, lane: ReceiverLane, failed: FailedQueue, reason: str) -> None:
         trouble = failed.trouble
         if trouble.failures == 1 or failed.given_up:
             # Once when it begins and whenever something is given up; each failure in between would flood the log.
@@ -332,11 +331,9 @@ class Deliveries:
                 given_up=failed.given_up,
                 reason=reason,
             )
-        if failed.is_next_due:
-            lane.goes_on(trouble.device_id, failures=trouble.failures)
-            return
-        pause = back_off_s(trouble.failures, unit=self._ids.random_unit())
-        lane.rests(trouble.device_id, failures=trouble.failures, until=self._clock.monotonic() + pause)
+        now = self._clock.monotonic()
+        until = now + rest_s(trouble.due_at, now=self._clock.wall_ms())
+        lane.failed(trouble.device_id, failures=trouble.failures, until=until, now=now)
 
     async def _write(self, fact: Fact[ResultT]) -> ResultT:
         """Write a fact; while the writer has better things to do, wait: what was told stays told."""

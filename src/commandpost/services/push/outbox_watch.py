@@ -7,9 +7,8 @@ once; what lay there before, or found no room in memory, by a sweep over a subsc
 import asyncio
 
 from commandpost.domain.errors import CommandpostError
-from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import Clock, EventSink, SecretBox
-from commandpost.domain.push import Subscription
+from commandpost.domain.push import Subscription, rest_s
 from commandpost.domain.push_ports import PushReader, PushTarget
 from commandpost.services.push.receiver_lane import ReceiverLane
 from commandpost.services.push.settings import SWEEP_QUEUES, TOLD_PAGE
@@ -56,11 +55,12 @@ class OutboxWatch:
         """Hear of what was told since the last time."""
         while self.lanes:
             told = await self._reader.told_after(self._told_to, TOLD_PAGE)
-            now = self._clock.monotonic()
+            now, wall = self._clock.monotonic(), self._clock.wall_ms()
             for each in told:
                 lane = self.lanes.get(each.subscription_id)
                 if lane is not None:
-                    lane.note_news(each.device_id, now=now)
+                    until = now + rest_s(each.due_at, now=wall)
+                    lane.note_news(each.device_id, failures=each.failures, until=until, now=now)
                 self._told_to = each.seq
             if len(told) < TOLD_PAGE:
                 return
@@ -68,15 +68,20 @@ class OutboxWatch:
 
     async def sweep(self, lane: ReceiverLane) -> bool:
         """Find a page of the queues on disk that a lane may not know; gives whether there may be more."""
-        if not lane.has_room:
+        if not lane.can_learn:
             return False
+        if not lane.swept_to:
+            lane.begin_sweep()
         found = await self._reader.waiting_queues(lane.id, lane.swept_to, SWEEP_QUEUES)
-        now = self._clock.monotonic()
-        # Said before the queues are noted: one that finds no room makes the lane behind again.
-        lane.is_behind = len(found) == SWEEP_QUEUES
-        lane.swept_to = found[-1].device_id if lane.is_behind else DeviceId(0)
+        now, wall = self._clock.monotonic(), self._clock.wall_ms()
         for queue in found:
-            lane.note_waiting(queue, now=now)
+            until = now + rest_s(queue.due_at, now=wall)
+            if not lane.note_waiting(queue.device_id, failures=queue.failures, until=until, now=now):
+                # It is the first to be looked at when there is room: so each gets its turn, however many there are.
+                return False
+            lane.swept_to = queue.device_id
+        if len(found) < SWEEP_QUEUES:
+            lane.end_sweep()
         return lane.is_behind and lane.has_room
 
 

@@ -2,7 +2,8 @@
 
 A synchronous state machine, as the lanes of devices are; nothing is read, sent or waited for here. Only queues that are
 known to hold something are in it, and at most QUEUES_MAX of them: when there are more, the lane says that it is behind,
-and the rest is found on disk when there is room. Source: design 10.9.
+and the rest is found on disk when there is room. One that rests makes room for one that is due: how it stands is on
+disk, too, so that the receiver's failures never keep a queue from its turn. Source: design 10.9.
 """
 
 import heapq
@@ -12,8 +13,8 @@ from enum import Enum
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import SECOND_MS
 from commandpost.domain.push import Subscription
-from commandpost.domain.push_ports import PushTarget, WaitingQueue
-from commandpost.services.push.settings import QUEUES_MAX, UNWELL_FAILURES
+from commandpost.domain.push_ports import PushTarget
+from commandpost.services.push.settings import QUEUES_MAX, UNWELL_BURST, UNWELL_FAILURES, UNWELL_PAUSE_S
 
 
 class _Turn(Enum):
@@ -44,12 +45,14 @@ class ReceiverLane:
         self.is_behind = True
         """Whether the disk may hold queues that are not here; so at the start."""
         self.swept_to = DeviceId(0)
+        self._has_left_out = False
         self._queues: dict[DeviceId, _Queue] = {}
         self._ready: deque[DeviceId] = deque()
         self._failing: deque[DeviceId] = deque()
         """Ready as well, but with failures behind them: they go one by one."""
         self._resting: list[tuple[float, DeviceId]] = []
         self._failures_in_a_row = 0
+        self._asked_to = 0.0
         self._probes = 0
         self._is_probe_next = False
         self._news = 0
@@ -69,35 +72,71 @@ class ReceiverLane:
         return len(self._queues) < QUEUES_MAX
 
     @property
+    def can_learn(self) -> bool:
+        """Whether there is room, or would be for a queue that is due."""
+        return self.has_room or bool(self._resting)
+
+    @property
     def is_well(self) -> bool:
         """Whether its receiver does anything but fail."""
         return self._failures_in_a_row < UNWELL_FAILURES
 
     # --- what is known to wait ---------------------------------------------------------------------------------------
 
-    def note_news(self, device_id: DeviceId, *, now: float) -> None:
-        """Something was told of a device."""
+    def note_news(self, device_id: DeviceId, *, failures: int, until: float, now: float) -> None:
+        """Something was told of a device; if its queue is not known here, this is how it stands on disk."""
         self._news += 1
         if self._news_since is None:
             self._news_since = now
-        self._note(device_id, failures=0)
+        self._note(device_id, failures=failures, until=until, now=now)
 
-    def note_waiting(self, found: WaitingQueue, *, now: float) -> None:
-        """A queue was found on disk."""
-        if found.device_id not in self._queues and self._news_since is None:
+    def note_waiting(self, device_id: DeviceId, *, failures: int, until: float, now: float) -> bool:
+        """A queue was found on disk that rests until then; gives whether the next may be looked at.
+
+        False: it is due and there is no room for it, so that the sweep goes on with it later.
+        """
+        if device_id not in self._queues and self._news_since is None:
             self._news_since = now
-        self._note(found.device_id, failures=found.failures)
+        return self._note(device_id, failures=failures, until=until, now=now)
 
-    def _note(self, device_id: DeviceId, *, failures: int) -> None:
+    def begin_sweep(self) -> None:
+        """The queues on disk are looked at from the first."""
+        self._has_left_out = False
+
+    def end_sweep(self) -> None:
+        """All queues on disk were looked at; unless one was left out meanwhile, all are known."""
+        self.swept_to = DeviceId(0)
+        self.is_behind = self._has_left_out
+
+    def _note(self, device_id: DeviceId, *, failures: int, until: float, now: float) -> bool:
         queue = self._queues.get(device_id)
         if queue is not None:
             queue.has_news = True
-        elif self.has_room:
-            self._queues[device_id] = _Queue(failures)
+            return True
+        is_due = until <= now
+        if not self.has_room and not (is_due and self._let_one_go()):
+            self._leave_out()
+            return not is_due
+        self._queues[device_id] = queue = _Queue(failures)
+        if is_due:
             self._line_up(device_id, failures)
         else:
-            self.is_behind = True
-            self.swept_to = DeviceId(0)
+            self._rest(device_id, queue, until)
+        return True
+
+    def _let_one_go(self) -> bool:
+        """Forget a queue that rests, if there is one; the disk has it."""
+        if not self._resting:
+            return False
+        # The last of a heap can be taken in one step, and is the one due next only if it is the only one.
+        _, device_id = self._resting.pop()
+        del self._queues[device_id]
+        self._leave_out()
+        return True
+
+    def _leave_out(self) -> None:
+        self._has_left_out = True
+        self.is_behind = True
 
     def _line_up(self, device_id: DeviceId, failures: int) -> None:
         (self._failing if failures else self._ready).append(device_id)
@@ -177,6 +216,18 @@ class ReceiverLane:
         """A request failed."""
         self._failures_in_a_row += 1
 
+    def may_ask(self, *, now: float) -> bool:
+        """Whether a request may go to the receiver now: to one that does nothing but fail only so many a second.
+
+        Its queues' own rests are not enough: with a hundred thousand of them, hundreds are due every second.
+        """
+        return self.is_well or self._asked_to <= now + (UNWELL_BURST - 1) * UNWELL_PAUSE_S
+
+    def note_asked(self, *, now: float) -> None:
+        """A request goes to the receiver."""
+        if not self.is_well:
+            self._asked_to = max(self._asked_to, now) + UNWELL_PAUSE_S
+
     def is_open(self, device_id: DeviceId) -> bool:
         """Whether a request with events of this queue is open."""
         queue = self._queues.get(device_id)
@@ -186,20 +237,33 @@ class ReceiverLane:
         """Nothing was left of a queue when it was last looked at."""
         queue = self._close(device_id)
         if queue.has_news:
-            self._put_in_line(device_id, queue, failures=0)
+            self._put_in_line(device_id, queue)
         else:
             del self._queues[device_id]
 
-    def goes_on(self, device_id: DeviceId, *, failures: int = 0) -> None:
+    def goes_on(self, device_id: DeviceId) -> None:
         """A queue has more, and gets behind the others."""
-        self._put_in_line(device_id, self._close(device_id), failures=failures)
+        self._put_in_line(device_id, self._close(device_id))
 
-    def rests(self, device_id: DeviceId, *, failures: int, until: float) -> None:
-        """A queue failed."""
+    def is_well_again(self, device_id: DeviceId) -> None:
+        """The receiver accepted something of an open queue."""
+        queue = self._queues[device_id]
+        if queue.failures:
+            self._probes -= 1
+            queue.failures = 0
+
+    def failed(self, device_id: DeviceId, *, failures: int, until: float, now: float) -> None:
+        """A queue failed so often by now, and rests until then."""
         queue = self._close(device_id)
-        queue.turn = _Turn.RESTING
         queue.failures = failures
-        heapq.heappush(self._resting, (until, device_id))
+        if until > now:
+            self._rest(device_id, queue, until)
+        else:
+            self._put_in_line(device_id, queue)
+
+    def pauses(self, device_id: DeviceId, *, until: float) -> None:
+        """A queue could not be told, through no fault of its own or its receiver's."""
+        self._rest(device_id, self._close(device_id), until)
 
     def _close(self, device_id: DeviceId) -> _Queue:
         queue = self._queues[device_id]
@@ -208,7 +272,10 @@ class ReceiverLane:
             self._probes -= 1
         return queue
 
-    def _put_in_line(self, device_id: DeviceId, queue: _Queue, *, failures: int) -> None:
+    def _rest(self, device_id: DeviceId, queue: _Queue, until: float) -> None:
+        queue.turn = _Turn.RESTING
+        heapq.heappush(self._resting, (until, device_id))
+
+    def _put_in_line(self, device_id: DeviceId, queue: _Queue) -> None:
         queue.turn = _Turn.READY
-        queue.failures = failures
-        self._line_up(device_id, failures)
+        self._line_up(device_id, queue.failures)

@@ -4,8 +4,10 @@ Not here: the telling (deliveries). Source: northbound reference 8.1, 8.6.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from commandpost.domain.device import Product
 from commandpost.domain.errors import Invalid, NotFound
@@ -26,7 +28,10 @@ from commandpost.domain.push import (
 from commandpost.domain.push_facts import AddSubscription, NotSubscribed, RemoveSubscription, ReplayFailures
 from commandpost.domain.push_ports import PushReader, PushSender, PushTarget
 from commandpost.services.push.outbox_watch import open_target
-from commandpost.services.push.settings import GIVE_UP_SLICE, PushSettings
+from commandpost.services.push.settings import GIVE_UP_SLICE, REPLAY_PAUSE_S, PushSettings
+from commandpost.services.rate_limits import TooFrequent
+
+VERIFICATIONS_MAX: Final = 2  # of a product at one time: an owner adds one after another, and each may take 5 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +71,14 @@ class Subscriptions:
         self._clock = clock
         self._settings = settings
         self._on_change = on_change
+        self._verifying: Counter[ProductId] = Counter()
 
     async def add(self, product: Product, new: NewSubscription) -> Subscription:
         """Take a receiver in that answers the verification of its url; it hears of what happens from now on.
 
         Raises:
             Invalid: names the field, what was found and what is allowed.
+            TooFrequent: others of the product are being verified.
             NotVerified: the receiver did not show that it is one.
             NotFound: the product is gone.
         """
@@ -83,7 +90,7 @@ class Subscriptions:
         self._sender.check_url(new.url)
         if len(await self._reader.list_subscriptions(product.id)) >= self._settings.subscriptions_max:
             raise self._too_many()
-        await self._verify(target)
+        await self._verify(product.id, target)
         subscription = Subscription(
             product_id=product.id,
             url=new.url,
@@ -138,9 +145,10 @@ class Subscriptions:
 
         Raises:
             NotFound: the product has no such subscription.
+            TooFrequent: others of the product are being verified.
             NotVerified: it did not.
         """
-        await self._verify(open_target(await self.get(product, subscription_id), self._secrets))
+        await self._verify(product.id, open_target(await self.get(product, subscription_id), self._secrets))
 
     async def failures(
         self, product: Product, subscription_id: int, *, before_id: int | None, limit: int
@@ -158,6 +166,7 @@ class Subscriptions:
 
         Raises:
             NotFound: the product has no such subscription, or that no such failure.
+            Overloaded: the writer has better things to do; what is still on the list can be replayed later.
         """
         await self.get(product, subscription_id)
         newest = await self._reader.list_failures(subscription_id, before_id=None, limit=1)
@@ -179,6 +188,7 @@ class Subscriptions:
             total += count
             if count < GIVE_UP_SLICE:
                 break
+            await asyncio.sleep(REPLAY_PAUSE_S)
         if only_id is not None and not total:
             raise NotFound("failure", str(only_id))
         return total
@@ -187,12 +197,17 @@ class Subscriptions:
         """Give the newest attempts to push the results of commands; those without any are left out."""
         return await self._reader.list_feedback(command_ids)
 
-    async def _verify(self, target: PushTarget) -> None:
+    async def _verify(self, product_id: ProductId, target: PushTarget) -> None:
+        if self._verifying[product_id] >= VERIFICATIONS_MAX:
+            raise TooFrequent(f"{VERIFICATIONS_MAX} verifications at one time", self._settings.timeout_s)
+        self._verifying[product_id] += 1
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 outcome = await self._sender.verify(target)
         except TimeoutError:
             raise NotVerified(f"no answer within {self._settings.timeout_s:g} s") from None
+        finally:
+            self._verifying -= Counter((product_id,))  # which keeps none that has come down to nothing
         if not outcome.is_accepted:
             raise NotVerified(outcome.reason)
 

@@ -31,18 +31,18 @@ from commandpost.protocols.edp.events import (
     SaveHandle,
     UpdateAsked,
 )
-from commandpost.protocols.edp.limits import EdpLimits
+from commandpost.protocols.edp.limits import KEEPALIVE_DEFAULT_S, EdpLimits
 from commandpost.protocols.errors import EncodeError
 from commandpost.services.connections import Connections
 from commandpost.services.logins import LoginRefusal, Logins
 from commandpost.services.payload_dispatcher import PayloadDispatcher
 from commandpost.services.payloads import PUSH_DATA
+from commandpost.southbound.memory_budget import MemoryBudget
 from commandpost.southbound.remote import encode_remote
 from commandpost.southbound.reported_data import ReportedData, Stored
-from commandpost.southbound.stream_peer import MemoryBudget, StreamPeer
+from commandpost.southbound.stream_peer import StreamPeer
 from commandpost.southbound.stream_server import StreamRegistry
 
-KEEPALIVE_MAX_S: Final = 65_535  # the field has 16 bits
 AES_KEY_BYTES: Final = 16
 FORM_BY_KEY: Final = 1
 BEGIN_AFTER_S: Final = 0.1  # southbound reference 5.2: payloads follow a login after a moment, or its first message
@@ -117,16 +117,18 @@ class EdpPeer(StreamPeer):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in, if there is room."""
         super().connection_made(transport)
-        if not self._house.registry.opened(self):
-            self.abort()
+        self._house.registry.opened(self)
 
     def take_output(self) -> bytes:
         """Give what the engine wants written."""
         return self.engine.bytes_to_send()
 
-    def end_engine(self) -> None:
+    def end_engine(self, detail: str, *, is_ours: bool) -> None:
         """Tell the engine that the stream has ended."""
-        self.engine.receive_end()
+        if is_ours:
+            self.engine.drop(detail)
+        else:
+            self.engine.receive_end(detail)
 
     @property
     def is_busy(self) -> bool:
@@ -199,7 +201,7 @@ class EdpPeer(StreamPeer):
         if not self.is_open:
             return
         if code is LoginCode.ACCEPTED:
-            self.engine.accept(now=self.now())
+            self.engine.accept(now=self.now(), keepalive_s=_effective_keepalive(request.keepalive_s))
             self.flush()
             self._begin_timer = self._house.scheduler.call_later(BEGIN_AFTER_S, self._begin)
         else:
@@ -238,7 +240,7 @@ class EdpPeer(StreamPeer):
             proof=found.proof,
             changes_seen=changes_seen,
             remote=encode_remote(address),
-            keepalive_s=min(request.keepalive_s, KEEPALIVE_MAX_S),
+            keepalive_s=_effective_keepalive(request.keepalive_s),
         )
         if connection is None:
             return LoginCode.SERVER_FAILURE
@@ -273,8 +275,8 @@ class EdpPeer(StreamPeer):
         self.pump()
 
     def forward(self, source: DeviceId, report: DataReport) -> None:
-        """Hand another device's report to this one."""
-        self._send(partial(self.engine.save_data, str(source), encode_save_body(report)))
+        """Hand another device's report to this one; lost when it leaves too much lying."""
+        self._send(self.engine.save_data, source, encode_save_body(report))
 
     def _on_pushed(self, device_id: str, payload: bytes) -> None:
         connection = self.connection
@@ -286,12 +288,16 @@ class EdpPeer(StreamPeer):
         target.push(connection.device_id, payload)
 
     def push(self, source: DeviceId, payload: bytes) -> None:
-        """Hand another device's bytes to this one."""
-        self._send(partial(self.engine.push_data, str(source), payload))
+        """Hand another device's bytes to this one; lost when it leaves too much lying."""
+        self._send(self.engine.push_data, source, payload)
 
-    def _send(self, send: Callable[[], object]) -> None:
+    def _send(self, send: Callable[[str, bytes], object], source: DeviceId, data: bytes) -> None:
+        if not self.has_room(len(data)):
+            # Kept, it would take memory; waited for, it would slow a sender that has nothing to do with it.
+            self.events.emit("edp_push_lost", device_id=self._device_id, source=source, payload_bytes=len(data))
+            return
         try:
-            send()
+            send(str(source), data)
         except EncodeError as error:
             self.events.emit("edp_not_encodable", device_id=self._device_id, reason=str(error)[:200])
         self.pump()
@@ -331,22 +337,30 @@ class EdpPeer(StreamPeer):
     def _written(self, connection: Connection, attempt_id: AttemptId) -> None:
         self._house.dispatcher.payload_confirmed(connection, attempt_id)
 
+    def settle(self, attempt_id: AttemptId) -> None:
+        """A reply came first; here nothing waits for a confirmation but the writing itself."""
+
     def take_over(self) -> None:
         """The device has logged in elsewhere."""
-        self._leave(CloseCode.LOGGED_IN_ELSEWHERE)
+        self._leave(CloseCode.LOGGED_IN_ELSEWHERE, "the device has logged in anew")
 
     def remove(self) -> None:
         """The device is gone, or the server stops."""
-        self._leave(CloseCode.SERVER_UNAVAILABLE)
+        self._leave(CloseCode.SERVER_UNAVAILABLE, "the device was deleted, or the server stops")
 
     def revoke(self, kind: ProofKind) -> None:
         """What the device logged in with is void: the code that its login would be refused with."""
         is_by_auth_info = kind is ProofKind.AUTH_INFO
-        self._leave(CloseCode.WRONG_PRODUCT_OR_AUTH if is_by_auth_info else CloseCode.WRONG_DEVICE_OR_KEY)
+        code = CloseCode.WRONG_PRODUCT_OR_AUTH if is_by_auth_info else CloseCode.WRONG_DEVICE_OR_KEY
+        self._leave(code, f"what the device logged in with is void: {kind.value}")
 
-    def _leave(self, code: CloseCode) -> None:
+    def _leave(self, code: CloseCode, why: str) -> None:
         if self.connection is not None:
             self._house.peers.remove(self.connection.device_id, self)
-        self.engine.close(code)
+        self.engine.close(code, detail=why)
         self.pump()  # while it is known whose connection ends
         self.connection = None
+
+
+def _effective_keepalive(wished_s: int) -> int:
+    return wished_s or KEEPALIVE_DEFAULT_S

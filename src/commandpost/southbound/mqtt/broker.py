@@ -3,18 +3,18 @@
 What a sender is acknowledged lies on disk for every receiver whose session outlives its connection. Within a product
 everything MQTT has but shared subscriptions; never anything across products (P12).
 
-Here: where a message goes and what is kept of it. Not here: packets (protocols/mqtt), sockets and logins (peer).
+Here: sessions and subscriptions, and what is kept of them. Not here: where a message goes (routing), what waits for
+room (waiting_messages), packets (protocols/mqtt), sockets and logins (peer).
 Source: OASIS MQTT 3.1.1 and 5.0, chapter 4; southbound reference 5.1, 5.4; northbound reference 6.6.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from commandpost.domain.connection import Connection
-from commandpost.domain.errors import CommandpostError, StoreUnavailable
+from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import Fact
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.ports import Clock, EventSink, Scheduler, StoreWriter
@@ -24,9 +24,7 @@ from commandpost.domain.topic_facts import (
     DropTopicMessages,
     DropTopicSession,
     KeepSubscriptions,
-    KeepTopicMessage,
     KeepTopicSession,
-    TopicReceiver,
 )
 from commandpost.domain.topic_ports import TopicReader
 from commandpost.protocols.mqtt.events import ConnectionClosed
@@ -34,17 +32,17 @@ from commandpost.protocols.mqtt.limits import MqttLimits
 from commandpost.protocols.mqtt.session import MqttSession
 from commandpost.services.open_writes import OpenWrites
 from commandpost.services.write_behind import WriteBehind
-from commandpost.southbound.mqtt.device_topics import DeviceTopics, TopicLink
+from commandpost.southbound.mqtt.device_topics import DeviceTopics
 from commandpost.southbound.mqtt.messages import Subscribed, to_kept
-from commandpost.southbound.mqtt.product_loads import ProductLoads, has_expired
-from commandpost.southbound.mqtt.product_topics import ProductTopics, Receiver
+from commandpost.southbound.mqtt.product_loads import ProductLoads
+from commandpost.southbound.mqtt.product_topics import ProductTopics
+from commandpost.southbound.mqtt.retained_messages import RetainedSearch
+from commandpost.southbound.mqtt.routing import Routing, Then
+from commandpost.southbound.mqtt.waiting_messages import WaitingMessages
 from commandpost.southbound.mqtt.wills import Wills
 
-SEARCH_SLICE: Final = 500  # nodes of the tree of retained messages visited without letting others have a turn
 SWEEP_MAX: Final = 2_000  # sessions looked at in one tick
 BEHIND_MAX: Final = 20_000  # facts kept while the writer is overloaded
-
-Then = Callable[[bool], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +80,17 @@ class Broker:
         session_expiry_max_s: int = SESSION_EXPIRY_S,
     ) -> None:
         self._writer = writer
-        self._reader = reader
         self._clock = clock
         self._scheduler = scheduler
-        self._events = events
         self._limits = limits
         self._session_expiry_max_s = session_expiry_max_s
         self._writes = OpenWrites(writer=writer, scheduler=scheduler, clock=clock, events=events)
         self._behind = WriteBehind(writer=writer, scheduler=scheduler, events=events, kept_max=BEHIND_MAX)
         self._products = ProductLoads(reader=reader, clock=clock, limits=limits, on_away=self._note_away)
+        self._waiting = WaitingMessages(reader=reader, clock=clock, scheduler=scheduler, events=events)
+        self._routing = Routing(
+            products=self._products, writes=self._writes, clock=clock, scheduler=scheduler, events=events
+        )
         self._wills = Wills(publish=self._publish_will, clock=clock, scheduler=scheduler, events=events)
         # Sessions whose devices are away, longest looked at first.
         self._away: dict[DeviceId, tuple[ProductTopics, DeviceTopics]] = {}
@@ -111,7 +111,10 @@ class Broker:
         known = product.devices.get(connection.device_id)
         expiry_s = min(wish.expiry_s, self._session_expiry_max_s)
         is_durable = expiry_s > 0
-        is_present = known is not None and not wish.starts_clean
+        now = self._clock.wall_ms()
+        is_present = known is not None and not wish.starts_clean and not known.has_expired(now)
+        if known is not None and is_present and known.link is None:
+            known.left_at = now  # here again: it does not expire while that is written
         was_durable = known is not None and known.is_durable
         if is_durable or (is_present and was_durable):
             session = TopicSession(
@@ -196,7 +199,8 @@ class Broker:
             ]
             then(True)
             for topic_filter, subscribed in fresh:
-                self._send_retained(product, topics, topic_filter, subscribed)
+                search = RetainedSearch(product.retained, topic_filter, subscribed)
+                self._waiting.bring_retained(topics, topic_filter, search)
 
         if topics.is_durable:
             subscriptions = tuple(to_kept(topic_filter, subscribed) for topic_filter, subscribed in wanted)
@@ -214,123 +218,32 @@ class Broker:
     ) -> None:
         """Forget subscriptions; `then` hears for each whether there was one, or None when the disk did not take it."""
 
-        def dropped(is_dropped: bool) -> None:
+        def dropped(was_session: bool | None) -> None:
             product = self._products.find(connection.product_id)
-            if not is_dropped or product is None:
+            if was_session is None or product is None:
                 then(None)
             else:
                 then([product.unsubscribe(topics, topic_filter) for topic_filter in topic_filters])
 
         if topics.is_durable:
             fact = DropSubscriptions(device_id=connection.device_id, topic_filters=tuple(topic_filters))
-            try:
-                # In the writer's own order: a subscription that follows its removal at once has to stay.
-                self._writer.submit(fact, lambda _nothing: dropped(True), lambda _error: dropped(False))
-            except CommandpostError:
-                self._scheduler.call_soon(dropped, False)
+            self._writes.submit(fact, dropped)
         else:
             self._scheduler.call_soon(dropped, True)
-
-    def _send_retained(
-        self, product: ProductTopics, topics: DeviceTopics, topic_filter: str, subscribed: Subscribed
-    ) -> None:
-        search = product.retained.search(topic_filter)
-
-        def go_on() -> None:
-            now = self._clock.wall_ms()
-            for _, message in search.next_slice(SEARCH_SLICE):
-                if topics.link is None:
-                    return
-                if product.forget_expired(message, now):
-                    continue
-                identifiers = () if subscribed.identifier is None else (subscribed.identifier,)
-                qos = min(message.qos, subscribed.options.qos)
-                topics.deliver(message, qos=qos, retain=True, identifiers=identifiers, number=None)
-            if not search.is_finished:
-                self._scheduler.call_soon(go_on)
-
-        go_on()
 
     # --- messages -----------------------------------------------------------------------------------------------
 
     def route(self, product_id: ProductId, message: TopicMessage, *, sender: DeviceId | None, then: Then) -> None:
-        """Hand a message to everybody who has subscribed its topic; `then` hears once it is safe, or that it is not.
-
-        A message with `is_retained` takes the place of its topic's retained one, where there is room for it.
-        """
-        product = self._products.find(product_id)
-        if product is None:
-            self._scheduler.call_soon(then, False)
-            return
-        retains = message.is_retained and product.may_retain(message)
-        if message.is_retained and not retains:
-            self._events.emit("message_not_retained", product_id=product_id, topic=message.topic[:200])
-        receivers = product.receivers(message, sender)
-        durable = [each for each in receivers if each.topics.is_durable and each.qos > 0]
-        if not durable and not retains:
-            self._hand_over(message, receivers, {})
-            then(True)
-            return
-
-        def kept(numbers: tuple[int | None, ...] | None) -> None:
-            if numbers is None:
-                then(False)
-                return
-            if retains:
-                product.retain(message)
-            by_device = {each.topics.device_id: number for each, number in zip(durable, numbers, strict=True)}
-            self._hand_over(message, receivers, by_device)
-            then(True)
-
-        fact = KeepTopicMessage(
-            product_id=product_id,
-            message=message,
-            retains=retains,
-            receivers=tuple(
-                TopicReceiver(
-                    device_id=each.topics.device_id,
-                    qos=each.qos,
-                    identifiers=each.identifiers,
-                    is_retained=message.is_retained and each.retain_as_published,
-                )
-                for each in durable
-            ),
-            at=self._clock.wall_ms(),
-        )
-        self._writes.submit(fact, kept)
-
-    def _hand_over(
-        self, message: TopicMessage, receivers: Sequence[Receiver], numbers: dict[DeviceId, int | None]
-    ) -> None:
-        for each in receivers:
-            device_id = each.topics.device_id
-            number = numbers.get(device_id)
-            if number is None and device_id in numbers:
-                each.topics.dropped += 1  # its queue on disk is full
-                continue
-            each.topics.deliver(
-                message,
-                qos=each.qos,
-                retain=message.is_retained and each.retain_as_published,
-                identifiers=each.identifiers,
-                number=number,
-            )
+        """Hand a message to everybody who has subscribed its topic; `then` hears once it is safe, or that it is not."""
+        self._routing.route(product_id, message, sender=sender, then=then)
 
     def acknowledged(self, topics: DeviceTopics, number: int) -> None:
         """A device took a message that lay on disk for it."""
         self._behind.write(DropTopicMessages(device_id=topics.device_id, numbers=(number,)))
-        topics.acknowledged()
 
-    def read_more(self, topics: DeviceTopics) -> None:
-        """Read the next page of what waits for a device."""
-        task = asyncio.get_running_loop().create_task(self._refill(topics))
-        task.add_done_callback(lambda _done: None)
-
-    async def _refill(self, topics: DeviceTopics) -> None:
-        try:
-            await topics.refill(self._reader)
-        except CommandpostError as error:
-            self._events.emit("messages_not_read", device_id=topics.device_id, error=error.code)
+    def go_on(self, topics: DeviceTopics) -> None:
+        """There may be room for what waits for a device: its connection says so after whatever happened on it."""
+        self._waiting.go_on(topics)
 
     async def load(self, product_id: ProductId) -> ProductTopics:
         """Give a product's topics; `route` knows a product from then on.
@@ -349,7 +262,7 @@ class Broker:
             product, topics = self._away.pop(device_id)
             if topics.link is not None or product.devices.get(device_id) is not topics:
                 continue  # it is back, or gone
-            if has_expired(topics, now):
+            if topics.has_expired(now):
                 product.drop(device_id)
                 self._write(DropTopicSession(device_id=device_id))
             else:
@@ -368,6 +281,3 @@ def _wants_retained(subscribed: Subscribed, *, is_new: bool) -> bool:
     """MQTT 5.0 section 3.8.3.1: 0 always, 1 for a new subscription, 2 never. In 3.1.1 it is always 0."""
     handling = subscribed.options.retain_handling
     return handling == 0 or (handling == 1 and is_new)
-
-
-__all__ = ["Attached", "Broker", "SessionWish", "TopicLink"]

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from commandpost.domain.ids import DeviceId
-from commandpost.domain.instant import Instant
-from commandpost.domain.topic import QueuedMessage, TopicMessage
+from commandpost.domain.instant import SECOND_MS, Instant
+from commandpost.domain.ports import Clock
+from commandpost.domain.topic import QueuedMessage
 from commandpost.domain.topic_ports import TopicReader
 from commandpost.protocols.mqtt.session import MqttSession, OutboundMessage
-from commandpost.southbound.mqtt.messages import QueuedTag, Subscribed, from_kept_properties
+from commandpost.southbound.mqtt.messages import OutgoingMessage, QueuedTag, Subscribed
+from commandpost.southbound.mqtt.retained_messages import RetainedSearch
 
 PAGE_SIZE: Final = 64  # messages read from the disk at a time
-REFILL_BELOW: Final = 32  # messages left in memory when the next page is read
+AHEAD_MAX: Final = 32  # messages on their way when more of what waits follows: two windows of 16
+FOREVER_S: Final = 2**32 - 1  # MQTT 5.0 section 3.1.2.11.2
 
 
 class TopicLink(Protocol):
@@ -25,12 +28,9 @@ class TopicLink(Protocol):
         """Send, or let it wait; False: there is no room."""
         ...
 
-    def monotonic_of(self, expires_at: Instant) -> float:
-        """Give a wall time on the engine's clock."""
-        ...
-
-    def read_more(self, topics: "DeviceTopics") -> None:
-        """Have `refill` run soon."""
+    @property
+    def is_full(self) -> bool:
+        """Whether the device leaves what is written to it lying."""
         ...
 
 
@@ -44,10 +44,12 @@ class DeviceTopics:
         "has_backlog",
         "is_durable",
         "is_reading",
+        "is_sending",
         "left_at",
         "link",
         "missed",
         "newest_number",
+        "searches",
         "session",
         "subscribed",
         "subscribing",
@@ -63,7 +65,11 @@ class DeviceTopics:
         self.subscribed: dict[str, Subscribed] = {}
         self.subscribing = 0  # new filters that are being written: they count, or packets in a row would pass the limit
         self.has_backlog = False
-        self.is_reading = False
+        self.is_reading = False  # a page is being read from the disk, or will be in a moment
+        # What new subscriptions find among the retained messages, by filter, the first one under way; None: nothing.
+        # A filter that is subscribed anew begins anew, so there are never more of them than subscriptions.
+        self.searches: dict[str, RetainedSearch] | None = None
+        self.is_sending = False  # retained messages are being sent, or will be in a moment
         self.missed = 0
         self.newest_number = 0
         self.dropped = 0
@@ -78,8 +84,51 @@ class DeviceTopics:
         held = self.subscribed.keys() | self.session.subscriptions.keys()
         return len(set(topic_filters) - held)
 
+    def has_expired(self, now: Instant) -> bool:
+        """Tell whether the device has been away for longer than its session lasts."""
+        if self.link is not None or self.left_at is None or self.expiry_s == FOREVER_S:
+            return False
+        return now >= self.left_at + self.expiry_s * SECOND_MS
+
+    # --- room ---------------------------------------------------------------------------------------------------
+
+    @property
+    def waits(self) -> bool:
+        """Whether something waits for room: retained messages, or what lies on disk."""
+        return self.has_backlog or self.searches is not None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what waits may follow. It never takes all the room: commands and live messages need some."""
+        link, session = self.link, self.session
+        is_open = link is not None and not link.is_full
+        return is_open and session.pending_count < AHEAD_MAX and not session.is_half_full
+
+    def begin_search(self, topic_filter: str, search: RetainedSearch) -> None:
+        """Let what a new subscription finds wait, behind what others find."""
+        if self.link is None:
+            return
+        self.end_search(topic_filter)
+        if self.searches is None:
+            self.searches = {}
+        self.searches[topic_filter] = search
+
+    def end_search(self, topic_filter: str) -> None:
+        """Everything was sent, or is no longer wanted."""
+        if self.searches is not None:
+            self.searches.pop(topic_filter, None)
+            self.searches = self.searches or None
+
+    # --- messages -----------------------------------------------------------------------------------------------
+
     def deliver(
-        self, message: TopicMessage, *, qos: int, retain: bool, identifiers: tuple[int, ...], number: int | None
+        self,
+        outgoing: OutgoingMessage,
+        *,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        number: int | None,
     ) -> None:
         """Hand a message to the device now, or leave it where it is kept.
 
@@ -87,13 +136,12 @@ class DeviceTopics:
             number: under which it lies on disk for this device; None: nowhere.
         """
         link = self.link
-        if link is None or (number is not None and (self.has_backlog or self.is_reading)):
+        if link is None or (number is not None and (self.waits or self.is_reading)):
             if number is not None:
+                # Its turn comes after what waits, which is older.
                 self.has_backlog = True
                 self.missed += 1
-            return
-        outbound = self._outbound(message, link, qos=qos, retain=retain, identifiers=identifiers, number=number)
-        if link.send_message(outbound):
+        elif link.send_message(outgoing.copy(qos=qos, retain=retain, identifiers=identifiers, number=number)):
             if number is not None:
                 self.newest_number = number
         elif number is not None:
@@ -101,17 +149,31 @@ class DeviceTopics:
         else:
             self.dropped += 1
 
+    def send(
+        self,
+        outgoing: OutgoingMessage,
+        *,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        number: int | None = None,
+    ) -> bool:
+        """Hand a message to the device now; False: it is not connected, or there is no room."""
+        link = self.link
+        if link is None:
+            return False
+        return link.send_message(outgoing.copy(qos=qos, retain=retain, identifiers=identifiers, number=number))
+
     def attach(self, link: TopicLink) -> None:
-        """The device is connected: what waits on disk follows."""
+        """The device is connected. The link says when there is room for what waits."""
         self.link = link
         self.left_at = None
-        if self.has_backlog:
-            link.read_more(self)
 
     def detach(self, now: Instant) -> None:
         """The connection is over. Messages not sent yet lie on disk, or are lost with a session that ends."""
         self.link = None
         self.left_at = now
+        self.searches = None
         unsent: list[int] = []
         while self.session.next_queued() is not None:
             tag = self.session.take_queued().tag
@@ -122,62 +184,33 @@ class DeviceTopics:
             self.newest_number = unsent[0] - 1
         self.has_backlog = self.is_durable
 
-    def acknowledged(self) -> None:
-        """The device took a message: there may be room for the next page."""
-        link = self.link
-        if link is not None and self.has_backlog and not self.is_reading and self.session.pending_count < REFILL_BELOW:
-            link.read_more(self)
+    async def refill(self, reader: TopicReader, clock: Clock) -> bool:
+        """Read the next page from the disk and hand it over; False: as far as there was room.
 
-    async def refill(self, reader: TopicReader) -> None:
-        """Read the next page from the disk and hand it over."""
-        if self.is_reading or self.link is None:
-            return
-        self.is_reading = True
+        `is_reading` is set by the caller, from the moment it decides to read.
+        """
         try:
-            missed = self.missed
+            link, missed = self.link, self.missed
             page = await reader.list_queued_messages(self.device_id, after=self.newest_number, limit=PAGE_SIZE)
-            is_all = self._hand_over(page)
+            if self.link is not link:
+                return True  # read for an earlier connection, of which something came back that lies before this page
+            is_all = self._hand_over(page, clock)
             if is_all and len(page) < PAGE_SIZE and missed == self.missed:
                 self.has_backlog = False
+            return is_all
         finally:
             self.is_reading = False
-        self.acknowledged()
 
-    def _hand_over(self, page: tuple[QueuedMessage, ...]) -> bool:
+    def _hand_over(self, page: tuple[QueuedMessage, ...], clock: Clock) -> bool:
         for queued in page:
-            link = self.link
-            if link is None:
-                return False
             message = queued.message
-            outbound = self._outbound(
-                message,
-                link,
+            if not self.send(
+                OutgoingMessage(message, clock),
                 qos=message.qos,
                 retain=message.is_retained,
                 identifiers=queued.identifiers,
                 number=queued.number,
-            )
-            if not link.send_message(outbound):
+            ):
                 return False
             self.newest_number = queued.number
         return True
-
-    def _outbound(
-        self,
-        message: TopicMessage,
-        link: TopicLink,
-        *,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        number: int | None,
-    ) -> OutboundMessage:
-        return OutboundMessage(
-            topic=message.topic,
-            payload=message.payload,
-            qos=qos,
-            retain=retain,
-            properties=from_kept_properties(message.properties, identifiers),
-            tag=None if number is None else QueuedTag(number),
-            expires_at=None if message.expires_at is None else link.monotonic_of(message.expires_at),
-        )

@@ -12,8 +12,7 @@ from typing import Final
 from commandpost.domain.command import Transport
 from commandpost.domain.connection import Connection
 from commandpost.domain.errors import CommandpostError
-from commandpost.domain.ids import DeviceId
-from commandpost.domain.instant import Instant
+from commandpost.domain.ids import AttemptId, DeviceId
 from commandpost.domain.payload_ports import PayloadTransmission
 from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
 from commandpost.domain.proof import ProofKind
@@ -28,11 +27,12 @@ from commandpost.protocols.mqtt.session import OutboundMessage
 from commandpost.services.connections import Connections
 from commandpost.services.logins import Login, LoginRefusal, Logins
 from commandpost.services.payload_dispatcher import PayloadDispatcher
+from commandpost.southbound.memory_budget import MemoryBudget
 from commandpost.southbound.mqtt.broker import Broker, SessionWish
 from commandpost.southbound.mqtt.device_topics import DeviceTopics
 from commandpost.southbound.remote import encode_remote
 from commandpost.southbound.reported_data import ReportedData
-from commandpost.southbound.stream_peer import MemoryBudget, StreamPeer
+from commandpost.southbound.stream_peer import StreamPeer
 from commandpost.southbound.stream_server import StreamRegistry
 
 KEEPALIVE_MIN_S: Final = 10  # southbound reference 8: 10 to 65535 is taken, 0 means 1200
@@ -80,17 +80,19 @@ class MqttEntrance(StreamPeer):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection in, if there is room."""
         super().connection_made(transport)
-        if not self._house.registry.opened(self):
-            self.abort()
+        self._house.registry.opened(self)
 
     def take_output(self) -> bytes:
         """Give what the engine wants written."""
         chunks = self.engine.bytes_to_send()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def end_engine(self) -> None:
+    def end_engine(self, detail: str, *, is_ours: bool) -> None:
         """Tell the engine that the stream has ended."""
-        self.engine.connection_lost()
+        if is_ours:
+            self.engine.drop(detail)
+        else:
+            self.engine.connection_lost(detail)
 
     def connection_over(self) -> None:
         """The stream has ended."""
@@ -109,6 +111,10 @@ class MqttEntrance(StreamPeer):
         """See PayloadChannel."""
 
     @abstractmethod
+    def settle(self, attempt_id: AttemptId) -> None:
+        """See PayloadChannel."""
+
+    @abstractmethod
     def take_over(self) -> None:
         """See PayloadChannel."""
 
@@ -122,14 +128,6 @@ class MqttEntrance(StreamPeer):
 
     @abstractmethod
     def send_message(self, message: OutboundMessage) -> bool:
-        """See TopicLink."""
-
-    @abstractmethod
-    def monotonic_of(self, expires_at: Instant) -> float:
-        """See TopicLink."""
-
-    @abstractmethod
-    def read_more(self, topics: DeviceTopics) -> None:
         """See TopicLink."""
 
     # --- login --------------------------------------------------------------------------------------------------
@@ -161,7 +159,7 @@ class MqttEntrance(StreamPeer):
         if request.username is None or request.password is None:
             if request.version is not Version.V5:  # closed without a word (southbound reference 5.1, which knows no 5)
                 self.events.emit("mqtt_login_refused", reason="no_user_name_or_password")
-                self.engine.disconnect(ReasonCode.NOT_AUTHORIZED)
+                self.engine.disconnect(ReasonCode.NOT_AUTHORIZED, detail="the CONNECT has no user name or no password")
             return ReasonCode.BAD_USER_NAME_OR_PASSWORD
         changes_seen = house.connections.changes_seen
         found = await house.logins.by_password(

@@ -4,14 +4,17 @@ Source: OASIS MQTT 5.0 section 3.3.2.3: which properties a server passes on unal
 """
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Final
 
 from commandpost.domain.ids import AttemptId
 from commandpost.domain.instant import SECOND_MS, Instant, after
+from commandpost.domain.ports import Clock
 from commandpost.domain.topic import TopicMessage, TopicSubscription
 from commandpost.protocols.mqtt.packet_types import PacketType
 from commandpost.protocols.mqtt.packets import SubscriptionOptions
 from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties, decode_properties, encode_properties
+from commandpost.protocols.mqtt.session import OutboundMessage
 from commandpost.protocols.mqtt.wire import Cursor
 
 _QOS_MASK: Final = 0b11
@@ -57,10 +60,45 @@ def to_topic_message(
     )
 
 
-def from_kept_properties(raw: bytes, identifiers: tuple[int, ...]) -> Properties:
-    """Give the properties of a message for one subscriber."""
-    properties = decode_properties(Cursor(raw), PacketType.PUBLISH) if len(raw) > 1 else NO_PROPERTIES
-    return replace(properties, subscription_identifiers=identifiers) if identifiers else properties
+class OutgoingMessage:
+    """A message on its way to any number of devices: what is alike for all of them is read and checked once."""
+
+    __slots__ = ("_copies", "_expires_at", "_properties", "message")
+
+    def __init__(self, message: TopicMessage, clock: Clock) -> None:
+        self.message = message
+        self._copies: dict[tuple[int, bool, tuple[int, ...]], OutboundMessage] = {}
+        raw = message.properties
+        self._properties = decode_properties(Cursor(raw), PacketType.PUBLISH) if len(raw) > 1 else NO_PROPERTIES
+        self._expires_at: float | None = None
+        if message.expires_at is not None:
+            left_s = (message.expires_at - clock.wall_ms()) / SECOND_MS
+            self._expires_at = clock.monotonic() + left_s
+            # Then an engine need not put it in for each device, unless the message has to wait.
+            self._properties = replace(self._properties, message_expiry_s=max(ceil(left_s), 0))
+
+    def copy(self, *, qos: int, retain: bool, identifiers: tuple[int, ...], number: int | None) -> OutboundMessage:
+        """Give the message as the engine of one device takes it.
+
+        Args:
+            number: under which it lies on disk for this device; None: nowhere.
+        """
+        kind = qos, retain, identifiers
+        if number is None and (known := self._copies.get(kind)) is not None:
+            return known
+        message, properties = self.message, self._properties
+        copy = OutboundMessage(
+            topic=message.topic,
+            payload=message.payload,
+            qos=qos,
+            retain=retain,
+            properties=replace(properties, subscription_identifiers=identifiers) if identifiers else properties,
+            tag=None if number is None else QueuedTag(number),
+            expires_at=self._expires_at,
+        )
+        if number is None:
+            self._copies[kind] = copy
+        return copy
 
 
 def _passed_on(properties: Properties) -> Properties:

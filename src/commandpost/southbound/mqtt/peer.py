@@ -12,13 +12,13 @@ from typing import Final
 
 from commandpost.domain.connection import Connection
 from commandpost.domain.ids import AttemptId, format_command_id, parse_command_id
-from commandpost.domain.instant import SECOND_MS, Instant
 from commandpost.domain.payload_ports import PayloadTransmission
 from commandpost.domain.proof import ProofKind
 from commandpost.protocols.data_report import decode_dp
 from commandpost.protocols.errors import DecodeError
 from commandpost.protocols.mqtt.connection import ConnectionState
 from commandpost.protocols.mqtt.events import (
+    CloseReason,
     ConnectionClosed,
     ConnectRequested,
     MessageDelivered,
@@ -74,9 +74,7 @@ class MqttPeer(MqttEntrance):
         engine = self.engine
         if self._is_held and engine.state is ConnectionState.OPEN:
             return
-        is_heard = False
         while (event := engine.next_event()) is not None:
-            is_heard = True
             match event:
                 case PublishReceived():
                     self._on_publish(event)
@@ -98,8 +96,9 @@ class MqttPeer(MqttEntrance):
                     self.log_in(event)
                 case ConnectionClosed():
                     self._on_closed(event)
-        if is_heard and self.connection is not None:
-            self._send_unsent()
+        topics = self.topics
+        if self._unsent or (topics is not None and topics.waits):
+            self._go_on_sending()
 
     def heard(self) -> None:
         """Note that the device is there; its first packet after the login lets its payloads follow."""
@@ -109,13 +108,17 @@ class MqttPeer(MqttEntrance):
                 self._begin()
 
     def _on_closed(self, closed: ConnectionClosed) -> None:
-        self.events.emit(
-            "mqtt_closed", device_id=self._device_id, reason=closed.reason.value, detail=closed.detail[:200]
-        )
+        is_silent = closed.reason is CloseReason.LOGIN_TIMED_OUT and closed.code is ReasonCode.KEEP_ALIVE_TIMEOUT
+        where = ", the TLS handshake included" if is_silent and self.is_shaking_hands else ""
+        detail = closed.detail[:200] + where
+        self.events.emit("mqtt_closed", device_id=self._device_id, reason=closed.reason.value, detail=detail)
         topics, self.topics = self.topics, None
         if topics is not None and self.connection is not None:
             self._house.broker.detach(self.connection, topics, closed)
-        self.close()
+        if is_silent:
+            self.abort(closed.detail)  # without a word, so there is none that the peer would have to take first
+        else:
+            self.close()
 
     # --- messages of the device ---------------------------------------------------------------------------------
 
@@ -185,7 +188,8 @@ class MqttPeer(MqttEntrance):
                 self.engine.acknowledge(handle)
             else:
                 self.engine.acknowledge(handle, ReasonCode.UNSPECIFIED_ERROR)
-                self.engine.disconnect(ReasonCode.SERVER_BUSY)
+                why = "a message could not be stored: the device has to send it again"
+                self.engine.disconnect(ReasonCode.SERVER_BUSY, detail=why)
         self.pump()
 
     def _refuse(self, handle: PublishHandle | None) -> None:
@@ -260,17 +264,22 @@ class MqttPeer(MqttEntrance):
 
     def send_message(self, message: OutboundMessage) -> bool:
         """Send a topic message, or let it wait; False: there is no room."""
-        is_taken = self.engine.publish(message, now=self.now())
+        if not self.engine.publish(message, now=self.now()):
+            return False
         self.pump()
-        return is_taken
+        return True
 
-    def monotonic_of(self, expires_at: Instant) -> float:
-        """Give a wall time on the engine's clock."""
-        return self.now() + (expires_at - self._house.clock.wall_ms()) / SECOND_MS
+    def resume_writing(self) -> None:
+        """Everything is written: what waited for that goes on."""
+        super().resume_writing()
+        self.pump()
 
-    def read_more(self, topics: DeviceTopics) -> None:
-        """Have the next page of waiting messages read."""
-        self._house.broker.read_more(topics)
+    def _go_on_sending(self) -> None:
+        """Say that there may be room. No event says so: an acknowledgement of a message without a tag has none."""
+        if self.connection is not None:
+            self._send_unsent()
+        if self.topics is not None:
+            self._house.broker.go_on(self.topics)
 
     # --- PayloadChannel -----------------------------------------------------------------------------------------
 
@@ -301,26 +310,33 @@ class MqttPeer(MqttEntrance):
             if not self._publish(self._unsent[0]):
                 return
             self._unsent.popleft()
+            self.pump()  # for the event of what went out at once
         self._unsent = None
 
     def _confirm(self, attempt_id: AttemptId) -> None:
         if self.connection is not None:
             self._house.dispatcher.payload_confirmed(self.connection, attempt_id)
 
+    def settle(self, attempt_id: AttemptId) -> None:
+        """The device has replied to a payload whose PUBACK has not come."""
+        self.engine.settle(AttemptTag(attempt_id), now=self.now())
+        self._send_unsent()
+        self.pump()
+
     def take_over(self) -> None:
         """The device has logged in elsewhere."""
-        self._leave(ReasonCode.SESSION_TAKEN_OVER)
+        self._leave(ReasonCode.SESSION_TAKEN_OVER, "the device has logged in anew")
 
     def remove(self) -> None:
         """The device is gone, or the server stops."""
-        self._leave(ReasonCode.SERVER_SHUTTING_DOWN)
+        self._leave(ReasonCode.SERVER_SHUTTING_DOWN, "the device was deleted, or the server stops")
 
     def revoke(self, kind: ProofKind) -> None:
         """What the device logged in with is void; MQTT says so alike of every kind."""
-        self._leave(ReasonCode.NOT_AUTHORIZED)
+        self._leave(ReasonCode.NOT_AUTHORIZED, f"what the device logged in with is void: {kind.value}")
 
-    def _leave(self, reason: ReasonCode) -> None:
-        self.engine.disconnect(reason)
+    def _leave(self, reason: ReasonCode, why: str) -> None:
+        self.engine.disconnect(reason, detail=why)
         self.pump()
         self.connection = None
 

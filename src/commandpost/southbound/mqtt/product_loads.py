@@ -9,7 +9,7 @@ from typing import Final
 
 from commandpost.domain.errors import CommandpostError, StoreUnavailable
 from commandpost.domain.ids import DeviceId, ProductId
-from commandpost.domain.instant import SECOND_MS, Instant
+from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock
 from commandpost.domain.topic import TopicSession
 from commandpost.domain.topic_ports import TopicReader
@@ -20,14 +20,6 @@ from commandpost.southbound.mqtt.messages import from_kept
 from commandpost.southbound.mqtt.product_topics import ProductTopics
 
 PAGE_SIZE: Final = 500  # sessions, or retained messages, read at a time
-FOREVER_S: Final = 2**32 - 1  # MQTT 5.0 section 3.1.2.11.2
-
-
-def has_expired(topics: DeviceTopics, now: Instant) -> bool:
-    """Tell whether a device has been away for longer than its session lasts."""
-    if topics.link is not None or topics.left_at is None or topics.expiry_s == FOREVER_S:
-        return False
-    return now >= topics.left_at + topics.expiry_s * SECOND_MS
 
 
 class ProductLoads:
@@ -99,7 +91,7 @@ class ProductLoads:
         while retained := await self._reader.list_retained(product_id, after=topic, limit=PAGE_SIZE):
             topic = retained[-1].topic
             for message in retained:
-                product.retain(message)
+                product.retained.put(message)
         return product
 
     def _restored(self, kept: TopicSession, now: Instant) -> DeviceTopics | None:
@@ -110,7 +102,7 @@ class ProductLoads:
         session = MqttSession(str(kept.device_id), limits=self._limits)
         topics = DeviceTopics(kept.device_id, session, is_durable=True, expiry_s=kept.expiry_s)
         topics.left_at = now if kept.left_at is None else kept.left_at
-        if has_expired(topics, now):
+        if topics.has_expired(now):
             return None
         topics.has_backlog = True
         for subscription in kept.subscriptions:

@@ -1,22 +1,21 @@
 """The topics of one product: who has subscribed what, and the retained messages. Nothing ever leaves the product."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from typing import NamedTuple
 
 from commandpost.domain.ids import DeviceId, ProductId
-from commandpost.domain.instant import Instant
-from commandpost.domain.topic import RETAINED_MAX, TopicMessage
+from commandpost.domain.ports import Clock
+from commandpost.domain.topic import TopicMessage
 from commandpost.protocols.mqtt.subscription_tree import SubscriptionTree
-from commandpost.protocols.mqtt.topic_tree import TopicTree
 from commandpost.southbound.mqtt.device_topics import DeviceTopics
 from commandpost.southbound.mqtt.messages import Subscribed
+from commandpost.southbound.mqtt.retained_messages import RetainedMessages
 
-RETAINED_BYTES_MAX: Final = 64 * 1024 * 1024  # of a product, in topics and payloads: they are kept in memory
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
+class Receiver(NamedTuple):
     """A device that takes a message, once, however many of its filters match (MQTT 3.1.1 section 3.3.5)."""
+
+    # A tuple, unlike the other records: one is made for every message and device, in half the time.
 
     topics: DeviceTopics
     qos: int
@@ -31,8 +30,10 @@ class ProductTopics:
         self.product_id = product_id
         self.devices: dict[DeviceId, DeviceTopics] = {}
         self.tree: SubscriptionTree[DeviceId, Subscribed] = SubscriptionTree()
-        self.retained: TopicTree[TopicMessage] = TopicTree(topics_max=RETAINED_MAX)
-        self._retained_bytes = 0
+        self.retained = RetainedMessages()
+        # By sender that has a message on its way to the disk: what came after that and goes nowhere near a disk. It is
+        # bounded by what a sender may have unanswered; None is an application.
+        self.behind: dict[DeviceId | None, list[Callable[[], object]]] = {}
 
     # --- devices ------------------------------------------------------------------------------------------------
 
@@ -56,12 +57,16 @@ class ProductTopics:
     def unsubscribe(self, topics: DeviceTopics, topic_filter: str) -> bool:
         """Forget a subscription; False if there was none."""
         topics.subscribed.pop(topic_filter, None)
+        topics.end_search(topic_filter)
         return self.tree.remove(topic_filter, topics.device_id)
 
     # --- messages -----------------------------------------------------------------------------------------------
 
-    def receivers(self, message: TopicMessage, sender: DeviceId | None) -> list[Receiver]:
-        """Give who takes a message, each device once with the highest QoS its filters ask for."""
+    def receivers(self, message: TopicMessage, sender: DeviceId | None, clock: Clock) -> list[Receiver]:
+        """Give who takes a message, each device once with the highest QoS its filters ask for.
+
+        A session that has expired takes none, whether or not it was swept up.
+        """
         found: dict[DeviceId, Receiver] = {}
         for device_id, subscribed in self.tree.match(message.topic):
             options = subscribed.options
@@ -71,8 +76,11 @@ class ProductTopics:
             identifiers = () if subscribed.identifier is None else (subscribed.identifier,)
             known = found.get(device_id)
             if known is None:
+                topics = self.devices[device_id]
+                if topics.link is None and topics.has_expired(clock.wall_ms()):
+                    continue
                 found[device_id] = Receiver(
-                    topics=self.devices[device_id],
+                    topics=topics,
                     qos=qos,
                     retain_as_published=options.retain_as_published,
                     identifiers=identifiers,
@@ -85,34 +93,3 @@ class ProductTopics:
                     identifiers=known.identifiers + identifiers,
                 )
         return list(found.values())
-
-    def may_retain(self, message: TopicMessage) -> bool:
-        """Tell whether there is room for a retained message."""
-        if not message.payload:
-            return True
-        known = self.retained.get(message.topic)
-        more = _size(message) - (0 if known is None else _size(known))
-        has_place = known is not None or len(self.retained) < RETAINED_MAX
-        return has_place and self._retained_bytes + more <= RETAINED_BYTES_MAX
-
-    def retain(self, message: TopicMessage) -> None:
-        """Put a message in place of the topic's retained one; an empty payload removes that."""
-        known = self.retained.get(message.topic)
-        if known is not None:
-            self._retained_bytes -= _size(known)
-            self.retained.delete(message.topic)
-        if message.payload and self.retained.set(message.topic, message):
-            self._retained_bytes += _size(message)
-
-    def forget_expired(self, message: TopicMessage, now: Instant) -> bool:
-        """Tell whether a retained message is no longer wanted, and let it go then."""
-        if message.expires_at is None or now < message.expires_at:
-            return False
-        if self.retained.get(message.topic) is message:
-            self._retained_bytes -= _size(message)
-            self.retained.delete(message.topic)
-        return True
-
-
-def _size(message: TopicMessage) -> int:
-    return len(message.topic) + len(message.payload) + len(message.properties)

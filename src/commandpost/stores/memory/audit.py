@@ -1,6 +1,7 @@
 """Facts and the question about the audit, in memory."""
 
 from commandpost.domain.audit import AppendAudit, PruneAudit, StoredAuditEntry
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import ProductId
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.memory.questions import Questions
@@ -22,12 +23,13 @@ class AuditFacts:
             self._state.last_audit_number += 1
             self._state.audit.append(StoredAuditEntry(number=self._state.last_audit_number, entry=entry))
 
-    def _prune(self, fact: PruneAudit) -> int:
+    def _prune(self, fact: PruneAudit) -> Swept:
         kept_from = self._state.last_audit_number - fact.rows_max
         oldest = self._state.audit[: fact.limit]
         left = [each for each in oldest if each.entry.at >= fact.before and each.number > kept_from]
         self._state.audit[: fact.limit] = left
-        return len(oldest) - len(left)
+        count = len(oldest) - len(left)
+        return Swept(count=count, has_more=count >= fact.limit)
 
 
 class MemoryAuditReader(Questions):

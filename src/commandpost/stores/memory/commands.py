@@ -6,6 +6,7 @@ from dataclasses import replace
 from commandpost.domain.command import Command, CommandState, Transport
 from commandpost.domain.command_state import Cancelled, Claimed, Refused, WindowClosed, advance
 from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import (
     AcceptCommand,
     Accepted,
@@ -177,12 +178,13 @@ class CommandFacts:
         if device is not None and device.product_id == command.product_id:
             self._state.insert_command(command, fact.attempts)
 
-    def _prune(self, fact: PruneCommands) -> int:
+    def _prune(self, fact: PruneCommands) -> Swept:
+        limit = min(fact.limit, SLICE_ROWS_MAX)
         old = sorted(
             (command.created_at, command.seq, command.id)
             for command in self._state.commands.values()
             if command.finished_at is not None and command.created_at < fact.created_before
-        )[: min(fact.limit, SLICE_ROWS_MAX)]
+        )[:limit]
         for _, _, command_id in old:
             self._state.delete_command(self._state.commands[command_id])
-        return len(old)
+        return Swept(count=len(old), has_more=len(old) >= limit)

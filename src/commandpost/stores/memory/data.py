@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import islice
 
 from commandpost.domain.data_facts import (
+    AcceptBinary,
+    AcceptDatapoints,
     AddBinary,
     AddDatapoints,
     ChangeDatastream,
@@ -17,10 +19,11 @@ from commandpost.domain.data_facts import (
 from commandpost.domain.data_ports import Binary, PointPosition, StoredPoint
 from commandpost.domain.datapoint import Datapoint, Datastream
 from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
-from commandpost.stores.data_rules import BINARIES_SLICE_MAX, make_stream, newest_by_stream, point_of_binary
+from commandpost.stores.data_rules import BINARIES_SLICE_MAX, is_latest, make_stream, newest_by_stream, point_of_binary
 from commandpost.stores.memory.kept import KeptBinary, KeptPoint, KeptStream
 from commandpost.stores.memory.state import MemoryState
 from commandpost.stores.memory.triggers import PointTeller
@@ -37,10 +40,12 @@ class DataFacts:
         """Which method applies which fact."""
         return {
             AddDatapoints: self._add_points,
+            AcceptDatapoints: self._add_points,
             CreateDatastream: self._create_stream,
             ChangeDatastream: self._change_stream,
             DeleteDatastream: self._delete_stream,
             AddBinary: self._add_binary,
+            AcceptBinary: self._add_binary,
             PruneData: self._prune,
             PruneOrphans: self._prune_orphans,
         }
@@ -115,17 +120,19 @@ class DataFacts:
         self._orphan(kept)
         return True
 
-    def _prune(self, fact: PruneData) -> int:
+    def _prune(self, fact: PruneData) -> Swept:
         limit = min(fact.limit, SLICE_ROWS_MAX)
+        binaries_limit = min(limit, BINARIES_SLICE_MAX)
         data, before = self._state.data, fact.received_before
         oldest_points = islice(data.points.items(), limit)
         points = [number for number, kept in oldest_points if kept.received_at < before]
-        oldest = sorted(data.binaries.values(), key=lambda each: each.number)[: min(limit, BINARIES_SLICE_MAX)]
+        oldest = sorted(data.binaries.values(), key=lambda each: each.number)[:binaries_limit]
         binaries = [kept.binary.index for kept in oldest if kept.received_at < before]
         self._remove(points, binaries)
-        return len(points) + len(binaries)
+        has_more = len(points) >= limit or len(binaries) >= binaries_limit
+        return Swept(count=len(points) + len(binaries), has_more=has_more)
 
-    def _prune_orphans(self, fact: PruneOrphans) -> int:
+    def _prune_orphans(self, fact: PruneOrphans) -> Swept:
         limit = min(fact.limit, SLICE_ROWS_MAX)
         left, binaries_left = limit, min(limit, BINARIES_SLICE_MAX)
         for stream in sorted(self._state.data.orphans)[:limit]:
@@ -141,7 +148,7 @@ class DataFacts:
             if left <= 0 or binaries_left <= 0:
                 break
             self._state.data.orphans.remove(stream)
-        return limit - left
+        return Swept(count=limit - left, has_more=bool(self._state.data.orphans))
 
     def _find_refusal(
         self, device_id: DeviceId, product_id: ProductId, points: Sequence[Datapoint], streams_max: int
@@ -168,7 +175,7 @@ class DataFacts:
             )
         for stream_id, point in newest_by_stream(points).items():
             kept = data.streams[device_id, stream_id]
-            if kept.stream.updated_at is None or point.at >= kept.stream.updated_at:
+            if is_latest(point, kept.stream.updated_at, received_at=received_at):
                 kept.stream = replace(kept.stream, current_value=point.value, updated_at=point.at)
 
     def _insert_stream(self, stream: Datastream) -> None:

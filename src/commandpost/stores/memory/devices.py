@@ -1,10 +1,11 @@
 """Facts about products, keys and devices, in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from commandpost.domain.device import Device, KeyKind, Product
 from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import (
     ChangeDeviceKeys,
     CreateDevice,
@@ -21,8 +22,9 @@ from commandpost.domain.facts import (
     UpdateProduct,
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
+from commandpost.domain.resource import ObjectLinkEntry, listed_objects
 from commandpost.stores.batch_store import FactHandlers
-from commandpost.stores.device_rules import change_device, change_keys, claimed_imei
+from commandpost.stores.device_rules import change_device, change_keys, change_product, claimed_imei
 from commandpost.stores.memory.state import MemoryState
 
 
@@ -76,10 +78,11 @@ class DeviceFacts:
         return product
 
     def _update_product(self, fact: UpdateProduct) -> Product | None:
-        if fact.product.id not in self._state.products:
+        before = self._state.products.get(fact.product_id)
+        if before is None:
             return None
-        self._state.products[fact.product.id] = fact.product
-        return fact.product
+        after = self._state.products[before.id] = change_product(before, fact.change)
+        return after
 
     def _replace_key(self, fact: ReplaceKey) -> bool:
         place = fact.key.product_id, fact.key.kind
@@ -103,12 +106,12 @@ class DeviceFacts:
             self._state.old_keys[replaced.index] = replace(replaced, expires_at=fact.old_until)
         self._state.old_keys.pop(fact.key.index, None)
 
-    def _prune_old_keys(self, fact: PruneOldKeys) -> int:
+    def _prune_old_keys(self, fact: PruneOldKeys) -> Swept:
         due = sorted((key.expires_at or 0, key.index) for key in self._state.old_keys.values())
         due = [(at, index) for at, index in due if at < fact.expired_before][: fact.limit]
         for _, index in due:
             del self._state.old_keys[index]
-        return len(due)
+        return Swept(count=len(due), has_more=len(due) >= fact.limit)
 
     def create_device(self, fact: CreateDevice) -> Device | NotCreated:
         """Apply a CreateDevice; for a device that registers itself, too."""
@@ -132,10 +135,10 @@ class DeviceFacts:
         return created
 
     def _update_device(self, fact: UpdateDevice) -> Device | NotUpdated:
-        before = self._state.devices.get(fact.device.id)
-        if before is None or before.product_id != fact.device.product_id:
+        before = self._state.devices.get(fact.device_id)
+        if before is None or before.product_id != fact.product_id:
             return NotUpdated.DEVICE_GONE
-        after = change_device(before, fact.device)
+        after = change_device(before, fact.change, at=fact.at)
         if after.auth_info != before.auth_info and self._is_auth_info_taken(after):
             return NotUpdated.AUTH_INFO_TAKEN
         self._state.devices[after.id] = after
@@ -184,12 +187,16 @@ class DeviceFacts:
             forget(fact.device_id)
         return True
 
+    def follow_list(self, device_id: DeviceId, links: Iterable[ObjectLinkEntry]) -> None:
+        """Let what is known of a device's objects be what it lists."""
+        known = self._state.resources.get(device_id, {})
+        listed = listed_objects(links, known.values())
+        self._state.resources[device_id] = {discovered.object_id: discovered for discovered in listed}
+
     def _keep_resources(self, fact: KeepResources) -> None:
         if fact.device_id not in self._state.devices:
             return
         known = self._state.resources.setdefault(fact.device_id, {})
-        if fact.forget_others:
-            known.clear()
         for discovered in fact.objects:
             known[discovered.object_id] = discovered
 

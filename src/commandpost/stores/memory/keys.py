@@ -1,7 +1,5 @@
 """Facts and questions about device-level keys, and devices that register themselves, in memory."""
 
-from dataclasses import replace
-
 from commandpost.domain.device_key import DeviceKey
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import CreateDevice, NotCreated
@@ -16,7 +14,7 @@ from commandpost.domain.key_facts import (
 )
 from commandpost.domain.ports import Page
 from commandpost.stores.batch_store import FactHandlers
-from commandpost.stores.key_rules import key_for_registered, mentioned_devices
+from commandpost.stores.key_rules import change_key, key_for_registered, mentioned_devices
 from commandpost.stores.memory.devices import DeviceFacts
 from commandpost.stores.memory.questions import Questions, cut
 from commandpost.stores.memory.state import MemoryState
@@ -73,7 +71,7 @@ class KeyFacts:
         key = self._find(fact.product_id, fact.index)
         if key is None:
             return False
-        self._state.key_ring.keys[key.index] = replace(key, title=fact.title, permissions=fact.permissions)
+        self._state.key_ring.keys[key.index] = change_key(key, fact)
         return True
 
     def _delete(self, fact: DeleteDeviceKey) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from commandpost.domain.events import OutboxEvent
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.push import (
@@ -13,6 +14,7 @@ from commandpost.domain.push import (
     QueueTrouble,
     Subscription,
     after_failure,
+    after_giving_up,
 )
 from commandpost.domain.push_facts import (
     AddSubscription,
@@ -25,7 +27,7 @@ from commandpost.domain.push_facts import (
     ReplayFailures,
     SettleEvents,
 )
-from commandpost.domain.push_ports import ToldEvent, WaitingEvent, WaitingQueue
+from commandpost.domain.push_ports import ToldEvent, WaitingEvent, WaitingPage, WaitingQueue
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
 from commandpost.stores.memory.questions import Questions
 from commandpost.stores.memory.state import MemoryState
@@ -70,9 +72,11 @@ class PushFacts:
         return True
 
     def _settle(self, fact: SettleEvents) -> None:
-        for event in self._take(fact.subscription_id, fact.seqs):
+        self._take(fact.subscription_id, fact.seqs)
+        for event in self._take(fact.subscription_id, fact.command_seqs):
             self._note(event.command_id, fact.at, is_accepted=True)
-            self._state.push.queues.pop((fact.subscription_id, event.device_id), None)
+        for device_id in fact.device_ids:
+            self._state.push.queues.pop((fact.subscription_id, device_id), None)
 
     def _drop(self, fact: DropEvents) -> None:
         self._take(fact.subscription_id, fact.seqs)
@@ -90,18 +94,29 @@ class PushFacts:
             if event is not None:
                 self._note(event.command_id, fact.at, is_accepted=False)
                 heads.setdefault(event.device_id, event)
-        return tuple(self._count_failure(fact, head) for head in heads.values())
+        # The heads are counted beforehand: each of them may have to go.
+        others_max = max(0, min(fact.give_up_max, SLICE_ROWS_MAX) - len(heads))
+        failed: list[FailedQueue] = []
+        for place, head in enumerate(heads.values()):
+            unit = (fact.unit + place / len(heads)) % 1.0
+            queue = self._count_failure(fact, head, unit=unit, others_max=others_max)
+            others_max -= max(0, queue.given_up - 1)
+            failed.append(queue)
+        return tuple(failed)
 
-    def _count_failure(self, fact: RecordPushFailure, head: OutboxEvent) -> FailedQueue:
+    def _count_failure(
+        self, fact: RecordPushFailure, head: OutboxEvent, *, unit: float, others_max: int
+    ) -> FailedQueue:
         place = fact.subscription_id, head.device_id
         before = self._state.push.queues.get(place)
-        trouble = after_failure(before, device_id=head.device_id, head_seq=head.seq, now=fact.at)
-        count = self._give_up(fact, trouble, head)
-        trouble = replace(trouble, given_up=trouble.given_up + count)
+        trouble = after_failure(before, device_id=head.device_id, head_seq=head.seq, now=fact.at, unit=unit)
+        count = self._give_up(fact, trouble, head, others_max)
+        if count:
+            trouble = after_giving_up(trouble, count, now=fact.at)
         self._state.push.queues[place] = trouble
         return FailedQueue(trouble=trouble, given_up=count)
 
-    def _give_up(self, fact: RecordPushFailure, trouble: QueueTrouble, head: OutboxEvent) -> int:
+    def _give_up(self, fact: RecordPushFailure, trouble: QueueTrouble, head: OutboxEvent, others_max: int) -> int:
         since, now = trouble.failing_since, fact.at
         if not fact.rule.is_given_up(
             head_failures=trouble.head_failures, failing_since=since, told_at=head.told_at, now=now
@@ -112,7 +127,7 @@ class PushFacts:
             return 1
         count = 1
         waiting = self._state.push.queue(fact.subscription_id, head.device_id)
-        for event in waiting[: min(fact.give_up_max, SLICE_ROWS_MAX)]:
+        for event in waiting[:others_max]:
             if not fact.rule.is_over_age(failing_since=since, told_at=event.told_at, now=now):
                 break
             self._move(fact, trouble, event, failures=0)
@@ -156,16 +171,17 @@ class PushFacts:
             push.insert_event(replace(event, told_at=fact.at))
         return len(ids)
 
-    def _prune(self, fact: PrunePushes) -> int:
+    def _prune(self, fact: PrunePushes) -> Swept:
+        limit = min(fact.limit, SLICE_ROWS_MAX)
         failures = self._state.push.failures
         old = sorted(
             (failure.given_up_at, number)
             for number, (failure, _) in failures.items()
             if failure.given_up_at < fact.given_up_before
-        )[: min(fact.limit, SLICE_ROWS_MAX)]
+        )[:limit]
         for _, number in old:
             del failures[number]
-        return len(old)
+        return Swept(count=len(old), has_more=len(old) >= limit)
 
     def _find(self, subscription_id: int, seq: int) -> OutboxEvent | None:
         event = self._state.push.events.get(seq)
@@ -199,9 +215,16 @@ class MemoryPushReader(Questions):
     async def told_after(self, seq: int, limit: int) -> tuple[ToldEvent, ...]:
         """What was told after an event, in order."""
         newer = [event for number, event in self._state.push.events.items() if number > seq]
-        return tuple(
-            ToldEvent(seq=event.seq, subscription_id=event.subscription_id, device_id=event.device_id)
-            for event in newer[:limit]
+        return tuple(self._told(event) for event in newer[:limit])
+
+    def _told(self, event: OutboxEvent) -> ToldEvent:
+        queue = self._queue(event.subscription_id, event.device_id)
+        return ToldEvent(
+            seq=event.seq,
+            subscription_id=event.subscription_id,
+            device_id=event.device_id,
+            failures=queue.failures,
+            due_at=queue.due_at,
         )
 
     async def waiting_queues(self, subscription_id: int, after: DeviceId, limit: int) -> tuple[WaitingQueue, ...]:
@@ -209,27 +232,30 @@ class MemoryPushReader(Questions):
         events = self._state.push.events.values()
         devices = sorted({event.device_id for event in events if event.subscription_id == subscription_id})
         return tuple(
-            WaitingQueue(device_id=device_id, failures=self._failures(subscription_id, device_id))
-            for device_id in [each for each in devices if each > after][:limit]
+            self._queue(subscription_id, device_id) for device_id in [each for each in devices if each > after][:limit]
         )
 
-    def _failures(self, subscription_id: int, device_id: DeviceId) -> int:
+    def _queue(self, subscription_id: int, device_id: DeviceId) -> WaitingQueue:
         trouble = self._state.push.queues.get((subscription_id, device_id))
-        return 0 if trouble is None else trouble.failures
+        if trouble is None:
+            return WaitingQueue(device_id=device_id, failures=0, due_at=Instant(0))
+        return WaitingQueue(device_id=device_id, failures=trouble.failures, due_at=trouble.due_at)
 
     async def waiting_events(
         self, subscription_id: int, device_id: DeviceId, *, limit: int, bytes_max: int
-    ) -> tuple[WaitingEvent, ...]:
+    ) -> WaitingPage:
         """The first events of a queue, in order: at most so many, and of so many bytes of values; but one at least."""
         found: list[WaitingEvent] = []
         size = 0
         device = self._state.devices.get(device_id)
-        for event in self._state.push.queue(subscription_id, device_id)[:limit]:
+        if device is None:
+            return WaitingPage(events=(), left_since=None)
+        for event in self._state.push.queue(subscription_id, device_id):
             size += len(event.value or "")
-            if device is None or (found and size > bytes_max):
-                break
+            if len(found) == limit or (found and size > bytes_max):
+                return WaitingPage(events=tuple(found), left_since=event.told_at)
             found.append(WaitingEvent(event=event, imei=device.imei, protocol=device.protocol))
-        return tuple(found)
+        return WaitingPage(events=tuple(found), left_since=None)
 
     async def list_failures(
         self, subscription_id: int, *, before_id: int | None, limit: int

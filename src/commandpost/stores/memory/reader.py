@@ -1,6 +1,6 @@
 """The questions a store answers, on the dictionaries in memory. What is found is right, not fast."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from commandpost.domain.command import Command, CommandMode
@@ -9,7 +9,7 @@ from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, HistoryFilter, OverdueAttempt, Page
 from commandpost.domain.resource import DiscoveredObject
-from commandpost.domain.session import Session
+from commandpost.domain.session import Remote, Session
 from commandpost.stores.memory.questions import Questions, cut
 from commandpost.stores.memory.state import KeptSession
 
@@ -53,6 +53,11 @@ class MemoryReader(Questions):
         devices = self._state.devices.values()
         return next((self._as_last_heard(each) for each in devices if each.psk_identity == psk_identity), None)
 
+    async def find_device_by_auth_info(self, product_id: ProductId, auth_info: str) -> Device | None:
+        """Give the device of a product that has no IMEI and this auth_info, written as it is stored."""
+        named = [each for each in self._state.devices.values() if each.auth_info == auth_info and each.imei is None]
+        return next((each for each in named if each.product_id == product_id), None)
+
     async def list_devices(
         self, product_id: ProductId, which: DeviceFilter, page: Page
     ) -> tuple[int, tuple[Device, ...]]:
@@ -80,6 +85,11 @@ class MemoryReader(Questions):
         """Give the online session with this location."""
         return next((each for each in self._online_sessions() if each.location == location), None)
 
+    async def find_session_by_remote(self, remote: Remote) -> Session | None:
+        """Give the online session with this address; of several the one that was heard last."""
+        there = [each for each in self._online_sessions() if each.remote == remote]
+        return max(there, key=lambda session: session.last_heard_at, default=None)
+
     async def overdue_sessions(self, now: Instant, limit: int) -> tuple[Session, ...]:
         """Online sessions whose stored deadline is at or before `now`, longest overdue first."""
         overdue = [each for each in self._online_sessions() if each.stored_deadline <= now]
@@ -99,6 +109,11 @@ class MemoryReader(Questions):
             key=lambda attempt: (attempt.number, attempt.id),
         )
         return CommandRecord(command=command, attempts=tuple(attempts))
+
+    async def find_commands(self, command_ids: Sequence[CommandId]) -> Mapping[CommandId, CommandRecord]:
+        """Give those of these commands that there are, of any device, each with its attempts."""
+        found = {command_id: await self.find_command(command_id) for command_id in command_ids}
+        return {command_id: record for command_id, record in found.items() if record is not None}
 
     async def list_history(self, which: HistoryFilter, page: Page) -> tuple[int, tuple[Command, ...]]:
         """How many cached commands match, and one page of them by order of creation."""

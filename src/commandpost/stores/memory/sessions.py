@@ -15,14 +15,16 @@ from commandpost.domain.facts import (
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.session import Session
 from commandpost.stores.batch_store import FactHandlers
+from commandpost.stores.memory.devices import DeviceFacts
 from commandpost.stores.memory.state import KeptSession, MemoryState
 
 
 class SessionFacts:
     """Applies the facts about sessions to a state."""
 
-    def __init__(self, state: MemoryState) -> None:
+    def __init__(self, state: MemoryState, *, devices: DeviceFacts) -> None:
         self._state = state
+        self._devices = devices
 
     def handlers(self) -> FactHandlers:
         """Which method applies which fact."""
@@ -45,6 +47,7 @@ class SessionFacts:
         epoch = 1 if before is None else before.epoch + 1
         started = replace(session, epoch=epoch, stored_deadline=session.deadline)
         self._state.sessions[session.device_id] = KeptSession(started, is_online=True)
+        self._devices.follow_list(session.device_id, session.links)
         self._state.devices[device.id] = replace(
             device,
             activated_at=session.registered_at if device.activated_at is None else device.activated_at,
@@ -72,6 +75,8 @@ class SessionFacts:
             return False
         changed = replace(session, stored_deadline=session.deadline)
         self._state.sessions[session.device_id] = KeptSession(changed, is_online=True)
+        if fact.has_new_objects:
+            self._devices.follow_list(session.device_id, session.links)
         return True
 
     def _add_observation(self, fact: AddObservation) -> bool:

@@ -69,7 +69,7 @@ def _handlers(state: MemoryState) -> FactHandlers:
     return {
         **CommandFacts(state).handlers(),
         **devices.handlers(),
-        **SessionFacts(state).handlers(),
+        **SessionFacts(state, devices=devices).handlers(),
         **ConnectionFacts(state).handlers(),
         **PayloadFacts(state).handlers(),
         **keys.handlers(),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.topic import (
@@ -75,11 +76,13 @@ class TopicFacts:
         kept.subscriptions |= {each.topic_filter: each for each in fact.subscriptions}
         return True
 
-    def _drop_subscriptions(self, fact: DropSubscriptions) -> None:
+    def _drop_subscriptions(self, fact: DropSubscriptions) -> bool:
         kept = self._find(fact.device_id)
+        if kept is None:
+            return False
         for topic_filter in fact.topic_filters:
-            if kept is not None:
-                kept.subscriptions.pop(topic_filter, None)
+            kept.subscriptions.pop(topic_filter, None)
+        return True
 
     def _keep_message(self, fact: KeepTopicMessage) -> tuple[int | None, ...]:
         if fact.retains:
@@ -113,9 +116,9 @@ class TopicFacts:
             if kept is not None:
                 kept.queue.pop(number, None)
 
-    def _prune(self, fact: PruneTopics) -> int:
+    def _prune(self, fact: PruneTopics) -> Swept:
         limit = min(fact.limit, SLICE_ROWS_MAX)
-        count = self._prune_sessions(fact.now, limit)
+        count, has_more = self._prune_sessions(fact.now, limit)
         copies = sorted(
             (queued.message.expires_at, number, device_id)
             for device_id, kept in self._state.topics.sessions.items()
@@ -131,9 +134,11 @@ class TopicFacts:
         )[:limit]
         for _, place in retained:
             del self._state.topics.retained[place]
-        return count + len(copies) + len(retained)
+        has_more = has_more or len(copies) >= limit or len(retained) >= limit
+        return Swept(count=count + len(copies) + len(retained), has_more=has_more)
 
-    def _prune_sessions(self, now: Instant, limit: int) -> int:
+    def _prune_sessions(self, now: Instant, limit: int) -> tuple[int, bool]:
+        """Give how many sessions went, and whether that was a full slice."""
         ends = {device_id: session_expires_at(kept.session) for device_id, kept in self._state.topics.sessions.items()}
         expired = sorted((end, device_id) for device_id, end in ends.items() if end is not None and end <= now)
         count = swept = 0
@@ -142,7 +147,7 @@ class TopicFacts:
             count += 1
             if swept >= SWEPT_MESSAGES:
                 break
-        return count
+        return count, count >= limit or swept >= SWEPT_MESSAGES
 
     def _find(self, device_id: DeviceId) -> KeptTopicSession | None:
         return self._state.topics.sessions.get(device_id)

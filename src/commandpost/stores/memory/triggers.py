@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.events import EventKind, OutboxEvent
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Page
@@ -14,6 +15,7 @@ from commandpost.domain.trigger import Trigger, after_silence, format_alarm, jud
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
 from commandpost.stores.memory.questions import Questions, cut
 from commandpost.stores.memory.state import MemoryState
+from commandpost.stores.trigger_rules import change_trigger
 
 
 class PointTeller:
@@ -110,12 +112,12 @@ class TriggerFacts:
 
     def _update(self, fact: UpdateTrigger) -> Trigger | NotTriggered | None:
         push = self._state.push
-        before = push.triggers.get(fact.trigger.id)
-        if before is None or before.product_id != fact.trigger.product_id:
+        before = push.triggers.get(fact.trigger_id)
+        if before is None or before.product_id != fact.product_id:
             return None
-        if self._others_of_stream(fact.trigger) >= fact.of_stream_max:
+        trigger = change_trigger(before, fact.change)
+        if self._others_of_stream(trigger) >= fact.of_stream_max:
             return NotTriggered.TOO_MANY_OF_STREAM
-        trigger = replace(fact.trigger, created_at=before.created_at)
         push.triggers[trigger.id] = trigger
         receiver = push.subscriptions[push.subscription_of[trigger.id]]
         push.subscriptions[receiver.id] = replace(receiver, url=trigger.url)
@@ -133,13 +135,14 @@ class TriggerFacts:
         push.drop_subscription(push.subscription_of.pop(found.id))
         return True
 
-    def _tell_silences(self, fact: TellSilences) -> int:
+    def _tell_silences(self, fact: TellSilences) -> Swept:
+        limit = min(fact.limit, SLICE_ROWS_MAX)
         push = self._state.push
         due = sorted(
             (memory.due_at, place)
             for place, memory in push.memories.items()
             if memory.due_at is not None and memory.due_at <= fact.now
-        )[: min(fact.limit, SLICE_ROWS_MAX)]
+        )[:limit]
         for _, (trigger_id, device_id) in due:
             memory = push.memories[trigger_id, device_id]
             push.memories[trigger_id, device_id] = after_silence(memory)
@@ -147,7 +150,7 @@ class TriggerFacts:
             if memory.value is not None and memory.at is not None:
                 point = Datapoint(stream_id=trigger.stream_id, at=memory.at, value=memory.value)
                 self._teller.tell_alarm(trigger, device_id, point, now=fact.now)
-        return len(due)
+        return Swept(count=len(due), has_more=len(due) >= limit)
 
     def _others_of_stream(self, trigger: Trigger) -> int:
         return sum(

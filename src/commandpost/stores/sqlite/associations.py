@@ -2,7 +2,13 @@
 
 import sqlite3
 
-from commandpost.domain.dtls_association import DropAssociation, KeepAssociation, KeptAssociation
+from commandpost.domain.dtls_association import (
+    DropAssociation,
+    KeepAssociation,
+    KeptAssociation,
+    NoteRead,
+    SettleRead,
+)
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import Instant
 from commandpost.domain.session import Remote
@@ -20,7 +26,12 @@ class AssociationFacts:
 
     def handlers(self) -> FactHandlers:
         """Which method applies which fact."""
-        return {KeepAssociation: self._keep, DropAssociation: self._drop}
+        return {
+            KeepAssociation: self._keep,
+            NoteRead: self._raise_mark,
+            SettleRead: self._raise_mark,
+            DropAssociation: self._drop,
+        }
 
     def forget_device(self, device_id: DeviceId) -> None:
         """A device is deleted, or its keys are others: what was proved with the old ones proves nothing."""
@@ -33,8 +44,13 @@ class AssociationFacts:
             "device_id": kept.device_id,
             "sealed_state": kept.sealed_state,
             "saved_at": kept.saved_at,
+            "read_next": kept.read_next,
         }
         return bool(self._execute(self._sql["keep_association"], row).rowcount)
+
+    def _raise_mark(self, fact: NoteRead | SettleRead) -> bool:
+        row = {"remote": fact.mark.remote, "read_next": fact.mark.read_next, "at": fact.mark.at}
+        return bool(self._execute(self._sql["raise_read_mark"], row).rowcount)
 
     def _drop(self, fact: DropAssociation) -> None:
         self._execute(self._sql["drop_association"], (fact.remote,))
@@ -51,9 +67,13 @@ class SqliteAssociationReader(Questions):
         """Associations with a `remote` above `after` (bytewise), by `remote`."""
         return tuple(
             KeptAssociation(
-                remote=Remote(remote), device_id=DeviceId(device_id), sealed_state=state, saved_at=Instant(saved_at)
+                remote=Remote(remote),
+                device_id=DeviceId(device_id),
+                sealed_state=state,
+                saved_at=Instant(saved_at),
+                read_next=read_next,
             )
-            for remote, device_id, state, saved_at in self._rows(
+            for remote, device_id, state, saved_at, read_next in self._rows(
                 self._associations["list_associations"], (after, limit)
             )
         )

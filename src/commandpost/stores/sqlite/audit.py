@@ -4,6 +4,7 @@ import sqlite3
 from typing import Final
 
 from commandpost.domain.audit import AppendAudit, PruneAudit, StoredAuditEntry
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import ProductId
 from commandpost.stores.audit_rows import entry_from_row, entry_to_row
 from commandpost.stores.batch_store import FactHandlers
@@ -27,9 +28,10 @@ class AuditFacts:
     def _append(self, fact: AppendAudit) -> None:
         self._connection.executemany(self._sql["insert_entry"], [entry_to_row(entry) for entry in fact.entries])
 
-    def _prune(self, fact: PruneAudit) -> int:
+    def _prune(self, fact: PruneAudit) -> Swept:
         conditions = {"before": fact.before, "rows_max": fact.rows_max, "limit": fact.limit}
-        return self._connection.execute(self._sql["prune_entries"], conditions).rowcount
+        count = self._connection.execute(self._sql["prune_entries"], conditions).rowcount
+        return Swept(count=count, has_more=count >= fact.limit)
 
 
 class SqliteAuditReader(Questions):

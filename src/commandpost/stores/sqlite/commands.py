@@ -6,6 +6,7 @@ from dataclasses import replace
 from commandpost.domain.command import Attempt, Command, CommandState, Transport
 from commandpost.domain.command_state import Cancelled, Claimed, Refused, WindowClosed, advance
 from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import (
     AcceptCommand,
     Accepted,
@@ -169,16 +170,17 @@ class CommandFacts:
             for attempt in fact.attempts:
                 self._insert_attempt(attempt, command_seq=inserted.lastrowid)
 
-    def _prune(self, fact: PruneCommands) -> int:
+    def _prune(self, fact: PruneCommands) -> Swept:
+        limit = min(fact.limit, SLICE_ROWS_MAX)
         old = self._execute(
             self._sql["prunable"],
-            {"created_before": fact.created_before, "limit": min(fact.limit, SLICE_ROWS_MAX)},
+            {"created_before": fact.created_before, "limit": limit},
         ).fetchall()
         for seq in old:
             self._execute(self._sql["delete_attempts_of"], seq)
             self._execute(self._sql["delete_feedback_of"], seq)
             self._execute(self._sql["delete_command"], seq)
-        return len(old)
+        return Swept(count=len(old), has_more=len(old) >= limit)
 
     def _find(self, command_id: CommandId) -> Command | None:
         row = self._execute(self._sql["find_command"], (command_id,)).fetchone()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from commandpost.domain.data_facts import (
+    AcceptBinary,
+    AcceptDatapoints,
     AddBinary,
     AddDatapoints,
     ChangeDatastream,
@@ -15,11 +17,12 @@ from commandpost.domain.data_facts import (
     PruneOrphans,
 )
 from commandpost.domain.datapoint import Datapoint
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
 from commandpost.stores.data_rows import datastream_from_row, datastream_to_row
-from commandpost.stores.data_rules import BINARIES_SLICE_MAX, make_stream, newest_by_stream, point_of_binary
+from commandpost.stores.data_rules import BINARIES_SLICE_MAX, is_latest, make_stream, newest_by_stream, point_of_binary
 from commandpost.stores.sqlite.queries import load_queries
 from commandpost.stores.sqlite.triggers import PointTeller
 
@@ -30,20 +33,22 @@ _Place = tuple[int, Instant | None]
 class DataFacts:
     """Applies the facts about reported data, inside the transaction the store has begun."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, teller: PointTeller) -> None:
         self._execute = connection.execute
         self._execute_many = connection.executemany
         self._sql = load_queries("data.sql")
-        self._teller = PointTeller(connection)
+        self._teller = teller
 
     def handlers(self) -> FactHandlers:
         """Which method applies which fact."""
         return {
             AddDatapoints: self._add_points,
+            AcceptDatapoints: self._add_points,
             CreateDatastream: self._create_stream,
             ChangeDatastream: self._change_stream,
             DeleteDatastream: self._delete_stream,
             AddBinary: self._add_binary,
+            AcceptBinary: self._add_binary,
             PruneData: self._prune,
             PruneOrphans: self._prune_orphans,
         }
@@ -108,16 +113,17 @@ class DataFacts:
         self._orphan(deleted)
         return bool(deleted)
 
-    def _prune(self, fact: PruneData) -> int:
+    def _prune(self, fact: PruneData) -> Swept:
         limit = min(fact.limit, SLICE_ROWS_MAX)
-        before = fact.received_before
-        points = self._execute(self._sql["prune_points"], {"limit": limit, "received_before": before})
-        binaries = self._execute(
-            self._sql["prune_binaries"], {"limit": min(limit, BINARIES_SLICE_MAX), "received_before": before}
-        )
-        return points.rowcount + binaries.rowcount
+        binaries_limit = min(limit, BINARIES_SLICE_MAX)
+        points = self._prune_rows("prune_points", limit, fact.received_before)
+        binaries = self._prune_rows("prune_binaries", binaries_limit, fact.received_before)
+        return Swept(count=points + binaries, has_more=points >= limit or binaries >= binaries_limit)
 
-    def _prune_orphans(self, fact: PruneOrphans) -> int:
+    def _prune_rows(self, name: str, limit: int, received_before: Instant) -> int:
+        return self._execute(self._sql[name], {"limit": limit, "received_before": received_before}).rowcount
+
+    def _prune_orphans(self, fact: PruneOrphans) -> Swept:
         limit = min(fact.limit, SLICE_ROWS_MAX)
         left, binaries_left = limit, min(limit, BINARIES_SLICE_MAX)
         for (stream,) in self._execute(self._sql["list_orphans"], (limit,)).fetchall():
@@ -131,7 +137,8 @@ class DataFacts:
             if left <= 0 or binaries_left <= 0:
                 break
             self._execute(self._sql["delete_orphan"], (stream,))
-        return limit - left
+        is_left = self._execute(self._sql["list_orphans"], (1,)).fetchone() is not None
+        return Swept(count=limit - left, has_more=is_left)
 
     def _places(
         self, device_id: DeviceId, points: Sequence[Datapoint], received_at: Instant, streams_max: int
@@ -159,7 +166,7 @@ class DataFacts:
         )
         for stream_id, point in newest_by_stream(points).items():
             stream, updated_at = places[stream_id]
-            if updated_at is None or point.at >= updated_at:
+            if is_latest(point, updated_at, received_at=received_at):
                 self._execute(self._sql["set_current"], (point.at, point.value, stream))
 
     def _orphan(self, streams: Sequence[tuple[int]]) -> None:

@@ -1,11 +1,12 @@
 """Facts about products, keys and devices, on SQLite."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from commandpost.domain.device import Device, Product, SealedKey
 from commandpost.domain.errors import StoreUnavailable
+from commandpost.domain.fact import Swept
 from commandpost.domain.facts import (
     ChangeDeviceKeys,
     CreateDevice,
@@ -22,13 +23,16 @@ from commandpost.domain.facts import (
     UpdateProduct,
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
+from commandpost.domain.resource import DiscoveredObject, ObjectLinkEntry, listed_objects
 from commandpost.stores.batch_store import FactHandlers
-from commandpost.stores.device_rules import change_device, change_keys, claimed_imei
+from commandpost.stores.device_rules import change_device, change_keys, change_product, claimed_imei
 from commandpost.stores.rows import (
     device_from_row,
     device_to_row,
+    discovered_from_row,
     discovered_to_row,
     key_to_row,
+    product_from_row,
     product_to_row,
 )
 from commandpost.stores.sqlite.queries import load_queries
@@ -53,15 +57,19 @@ class DeviceFacts:
         *,
         forget: Sequence[Callable[[DeviceId], None]],
         forget_proofs: Callable[[DeviceId], None],
+        purge: Callable[[DeviceId], None],
     ) -> None:
         """Take the connection, and what removes the things of a deleted device that are not known here.
 
         Args:
+            forget: called while the device is there still.
             forget_proofs: removes what a device has proved with keys that are replaced.
+            purge: removes what an earlier device of an id has left that goes in slices.
         """
         self._execute = connection.execute
         self._forget = tuple(forget)
         self._forget_proofs = forget_proofs
+        self._purge = purge
         self._sql = load_queries("devices.sql")
 
     def handlers(self) -> FactHandlers:
@@ -95,8 +103,12 @@ class DeviceFacts:
         return product
 
     def _update_product(self, fact: UpdateProduct) -> Product | None:
-        changed = self._execute(self._sql["update_product"], (*product_to_row(fact.product), fact.product.id))
-        return fact.product if changed.rowcount else None
+        row = self._execute(self._sql["find_product"], (fact.product_id,)).fetchone()
+        if row is None:
+            return None
+        after = change_product(product_from_row(row), fact.change)
+        self._execute(self._sql["update_product"], (*product_to_row(after), after.id))
+        return after
 
     def _replace_key(self, fact: ReplaceKey) -> bool:
         key = fact.key
@@ -114,8 +126,9 @@ class DeviceFacts:
         self._put_key(key)
         return True
 
-    def _prune_old_keys(self, fact: PruneOldKeys) -> int:
-        return self._execute(self._sql["prune_old_keys"], (fact.expired_before, fact.limit)).rowcount
+    def _prune_old_keys(self, fact: PruneOldKeys) -> Swept:
+        count = self._execute(self._sql["prune_old_keys"], (fact.expired_before, fact.limit)).rowcount
+        return Swept(count=count, has_more=count >= fact.limit)
 
     def create_device(self, fact: CreateDevice) -> Device | NotCreated:
         """Apply a CreateDevice; for a device that registers itself, too."""
@@ -133,15 +146,17 @@ class DeviceFacts:
             if next_id > DEVICE_ID_MAX:
                 return NotCreated.FULL
             device = replace(device, id=DeviceId(next_id))
+        else:
+            self._purge(device.id)
         self._execute(self._sql["insert_device"], device_to_row(device))
         return device
 
     def _update_device(self, fact: UpdateDevice) -> Device | NotUpdated:
-        row = self._execute(self._sql["find_device_row"], (fact.device.id,)).fetchone()
+        row = self._execute(self._sql["find_device_row"], (fact.device_id,)).fetchone()
         before = None if row is None else device_from_row(row)
-        if before is None or before.product_id != fact.device.product_id:
+        if before is None or before.product_id != fact.product_id:
             return NotUpdated.DEVICE_GONE
-        after = change_device(before, fact.device)
+        after = change_device(before, fact.change, at=fact.at)
         is_new_login = after.imei is None and after.auth_info != before.auth_info
         if is_new_login and self._is_true("is_auth_info_taken", after.product_id, after.auth_info):
             return NotUpdated.AUTH_INFO_TAKEN
@@ -178,24 +193,32 @@ class DeviceFacts:
         return bool(is_claimed)
 
     def _delete_device(self, fact: DeleteDevice) -> bool:
-        deleted = self._execute(self._sql["delete_device"], (fact.device_id, fact.product_id))
-        if not deleted.rowcount:
+        if not self._is_true("is_device", fact.device_id, fact.product_id):
             return False
         for name in _DELETE_ALL_OF_DEVICE:
             self._execute(self._sql[name], (fact.device_id,))
         for forget in self._forget:
             forget(fact.device_id)
+        self._execute(self._sql["delete_device"], (fact.device_id,))
         return True
 
+    def follow_list(self, device_id: DeviceId, links: Iterable[ObjectLinkEntry]) -> None:
+        """Let what is known of a device's objects be what it lists; most lists say what is known."""
+        rows = self._execute(self._sql["list_resources"], (device_id,)).fetchall()
+        known = tuple(discovered_from_row(row) for row in rows)
+        objects = listed_objects(links, known)
+        if objects != known:
+            self._execute(self._sql["delete_resources"], (device_id,))
+            self._put_resources(device_id, objects)
+
     def _keep_resources(self, fact: KeepResources) -> None:
-        if fact.forget_others:
-            self._execute(self._sql["delete_resources"], (fact.device_id,))
-        for discovered in fact.objects:
+        self._put_resources(fact.device_id, fact.objects)
+
+    def _put_resources(self, device_id: DeviceId, objects: Iterable[DiscoveredObject]) -> None:
+        for discovered in objects:
             object_id, instances = discovered_to_row(discovered)
-            self._execute(
-                self._sql["put_resource"],
-                {"device_id": fact.device_id, "object_id": object_id, "instances": instances},
-            )
+            row = {"device_id": device_id, "object_id": object_id, "instances": instances}
+            self._execute(self._sql["put_resource"], row)
 
     def _keep_identity(self, fact: KeepIdentity) -> None:
         self._execute(self._sql["set_identity"], (fact.manufacturer, fact.model, fact.device_id))

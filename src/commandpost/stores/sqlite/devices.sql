@@ -169,9 +169,13 @@ DELETE FROM session WHERE device_id = ?;
 -- Forget what is known of a device's objects.
 DELETE FROM device_resource WHERE device_id = ?;
 
+-- name: is_device
+-- Whether a product has a device.
+SELECT EXISTS (SELECT 1 FROM device WHERE id = ? AND product_id = ?);
+
 -- name: delete_device
--- Forget a device of a product.
-DELETE FROM device WHERE id = ? AND product_id = ?;
+-- Forget a device.
+DELETE FROM device WHERE id = ?;
 
 -- name: put_resource
 -- Keep what is known of one object, if the device exists.

@@ -1,7 +1,6 @@
 """Facts and questions about device-level keys, and devices that register themselves, on SQLite."""
 
 import sqlite3
-from dataclasses import replace
 
 from commandpost.domain.device_key import DeviceKey
 from commandpost.domain.facts import CreateDevice, NotCreated
@@ -17,7 +16,7 @@ from commandpost.domain.key_facts import (
 from commandpost.domain.ports import Page
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.key_rows import PERMISSIONS, device_key_from_row, device_key_to_row
-from commandpost.stores.key_rules import key_for_registered, mentioned_devices
+from commandpost.stores.key_rules import change_key, key_for_registered, mentioned_devices
 from commandpost.stores.rows import device_from_row
 from commandpost.stores.sqlite.devices import DeviceFacts
 from commandpost.stores.sqlite.queries import load_queries
@@ -65,10 +64,11 @@ class KeyFacts:
         before = None if row is None else device_key_from_row(row)
         if before is None or before.product_id != fact.product_id:
             return False
-        arguments = fact.title, PERMISSIONS.encode(fact.permissions), fact.index, fact.product_id
+        after = change_key(before, fact)
+        arguments = after.title, PERMISSIONS.encode(after.permissions), fact.index, fact.product_id
         ((key_id,),) = self._execute(self._sql["change_device_key"], arguments).fetchall()
         self._execute(self._sql["delete_mentions"], (key_id,))
-        self._note_mentions(key_id, replace(before, permissions=fact.permissions))
+        self._note_mentions(key_id, after)
         return True
 
     def _delete(self, fact: DeleteDeviceKey) -> bool:

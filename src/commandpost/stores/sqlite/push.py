@@ -8,22 +8,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.ids import CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
-from commandpost.domain.push import FEEDBACKS_MAX, Feedback, PushFailure, QueueTrouble, Subscription, after_failure
+from commandpost.domain.push import (
+    FEEDBACKS_MAX,
+    Feedback,
+    PushFailure,
+    QueueTrouble,
+    Subscription,
+    after_failure,
+    after_giving_up,
+)
 from commandpost.domain.push_facts import (
     AddSubscription,
     DropEvents,
     FailedQueue,
     NotSubscribed,
-    PrunePushes,
     RecordPushFailure,
     RemoveSubscription,
     ReplayFailures,
     SettleEvents,
 )
-from commandpost.domain.push_ports import ToldEvent, WaitingEvent, WaitingQueue
+from commandpost.domain.push_ports import ToldEvent, WaitingEvent, WaitingPage, WaitingQueue
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
 from commandpost.stores.push_rows import (
     failure_from_row,
@@ -46,6 +52,7 @@ class PushFacts:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
+        self._execute_each = connection.executemany
         self._sql = load_queries("push.sql")
 
     def handlers(self) -> FactHandlers:
@@ -57,13 +64,7 @@ class PushFacts:
             RecordPushFailure: self._record_failure,
             DropEvents: self._drop,
             ReplayFailures: self._replay,
-            PrunePushes: self._prune,
         }
-
-    def forget_device(self, device_id: DeviceId) -> None:
-        """Forget what was to be told of a device that is deleted, and what triggers remember of it."""
-        for name in ("delete_events_of", "delete_queues_of", "delete_failures_of", "delete_memory_of"):
-            self._execute(self._sql[name], (device_id,))
 
     def _add(self, fact: AddSubscription) -> Subscription | NotSubscribed:
         subscription = fact.subscription
@@ -82,19 +83,22 @@ class PushFacts:
         return deleted.rowcount > 0
 
     def _settle(self, fact: SettleEvents) -> None:
-        devices: dict[int, None] = {}
-        for seq in fact.seqs:
-            for device_id, command_id in self._execute(
-                self._sql["settle_event"], (seq, fact.subscription_id)
-            ).fetchall():
-                devices[device_id] = None
-                self._note(command_id, fact.at, _ACCEPTED)
-        for device_id in devices:
-            self._execute(self._sql["delete_queue"], (fact.subscription_id, device_id))
+        self._take_out(fact.subscription_id, fact.seqs)
+        for seq in fact.command_seqs:
+            # Asked for, not taken from the fact: a command that went with its device gets no feedback any more.
+            row = self._execute(self._sql["find_event"], (seq, fact.subscription_id)).fetchone()
+            if row is not None:
+                self._note(row[1], fact.at, _ACCEPTED)
+        self._take_out(fact.subscription_id, fact.command_seqs)
+        self._execute_each(
+            self._sql["delete_queue"], [(fact.subscription_id, device_id) for device_id in fact.device_ids]
+        )
 
     def _drop(self, fact: DropEvents) -> None:
-        for seq in fact.seqs:
-            self._execute(self._sql["settle_event"], (seq, fact.subscription_id)).fetchall()
+        self._take_out(fact.subscription_id, fact.seqs)
+
+    def _take_out(self, subscription_id: int, seqs: Sequence[int]) -> None:
+        self._execute_each(self._sql["settle_event"], [(seq, subscription_id) for seq in seqs])
 
     def _record_failure(self, fact: RecordPushFailure) -> tuple[FailedQueue, ...]:
         heads: dict[DeviceId, tuple[int, Instant]] = {}
@@ -105,20 +109,36 @@ class PushFacts:
             device_id, command_id, told_at = row
             self._note(command_id, fact.at, _FAILED)
             heads.setdefault(DeviceId(device_id), (seq, told_at))
-        return tuple(self._count_failure(fact, device_id, *head) for device_id, head in heads.items())
+        # The heads are counted beforehand: each of them may have to go.
+        others_max = max(0, min(fact.give_up_max, SLICE_ROWS_MAX) - len(heads))
+        failed: list[FailedQueue] = []
+        for place, (device_id, head) in enumerate(heads.items()):
+            unit = (fact.unit + place / len(heads)) % 1.0
+            queue = self._count_failure(fact, device_id, *head, unit=unit, others_max=others_max)
+            others_max -= max(0, queue.given_up - 1)
+            failed.append(queue)
+        return tuple(failed)
 
     def _count_failure(
-        self, fact: RecordPushFailure, device_id: DeviceId, head_seq: int, told_at: Instant
+        self,
+        fact: RecordPushFailure,
+        device_id: DeviceId,
+        head_seq: int,
+        told_at: Instant,
+        *,
+        unit: float,
+        others_max: int,
     ) -> FailedQueue:
         row = self._execute(self._sql["find_queue"], (fact.subscription_id, device_id)).fetchone()
         before = None if row is None else trouble_from_row(row)
-        trouble = after_failure(before, device_id=device_id, head_seq=head_seq, now=fact.at)
-        count = self._give_up(fact, trouble, told_at)
-        trouble = replace(trouble, given_up=trouble.given_up + count)
+        trouble = after_failure(before, device_id=device_id, head_seq=head_seq, now=fact.at, unit=unit)
+        count = self._give_up(fact, trouble, told_at, others_max)
+        if count:
+            trouble = after_giving_up(trouble, count, now=fact.at)
         self._execute(self._sql["put_queue"], {"subscription_id": fact.subscription_id, **trouble_to_row(trouble)})
         return FailedQueue(trouble=trouble, given_up=count)
 
-    def _give_up(self, fact: RecordPushFailure, trouble: QueueTrouble, told_at: Instant) -> int:
+    def _give_up(self, fact: RecordPushFailure, trouble: QueueTrouble, told_at: Instant, others_max: int) -> int:
         """Move the head to the list of failures if it has had its chances, and what the fact says goes with it."""
         since, now = trouble.failing_since, fact.at
         if not fact.rule.is_given_up(
@@ -128,8 +148,7 @@ class PushFacts:
         self._move(fact, trouble, trouble.head_seq, failures=trouble.head_failures)
         if not trouble.given_up:
             return 1
-        limit = min(fact.give_up_max, SLICE_ROWS_MAX)
-        others = self._execute(self._sql["first_of_queue"], (fact.subscription_id, trouble.device_id, limit))
+        others = self._execute(self._sql["first_of_queue"], (fact.subscription_id, trouble.device_id, others_max))
         count = 1
         for seq, told in others.fetchall():
             if not fact.rule.is_over_age(failing_since=since, told_at=told, now=now):
@@ -167,25 +186,6 @@ class PushFacts:
             self._execute(self._sql["replay_failure"], {"id": failure_id, "told_at": fact.at})
             self._execute(self._sql["delete_failure"], (failure_id,))
         return len(found)
-
-    def _prune(self, fact: PrunePushes) -> int:
-        limit = min(fact.limit, SLICE_ROWS_MAX)
-        old = self._execute(self._sql["prunable_failures"], (fact.given_up_before, limit)).fetchall()
-        for failure in old:
-            self._execute(self._sql["delete_failure"], failure)
-        return len(old) or self._prune_orphan(limit)
-
-    def _prune_orphan(self, limit: int) -> int:
-        orphan = self._execute(self._sql["next_orphan"]).fetchone()
-        if orphan is None:
-            return 0
-        (subscription_id,) = orphan
-        for name in ("delete_orphan_events", "delete_orphan_failures", "delete_orphan_queues"):
-            count = self._execute(self._sql[name], (subscription_id, limit)).rowcount
-            if count:
-                return count
-        self._execute(self._sql["delete_orphan"], (subscription_id,))
-        return 1
 
     def _note(self, command_id: bytes | None, at: int, status: int) -> None:
         if command_id is None:
@@ -225,32 +225,32 @@ class SqlitePushReader(Questions):
     async def told_after(self, seq: int, limit: int) -> tuple[ToldEvent, ...]:
         """What was told after an event, in order."""
         rows = self._rows(self._push["told_after"], (seq, limit))
-        return tuple(ToldEvent(seq=row[0], subscription_id=row[1], device_id=row[2]) for row in rows)
+        return tuple(
+            ToldEvent(seq=row[0], subscription_id=row[1], device_id=row[2], failures=row[3], due_at=row[4])
+            for row in rows
+        )
 
     async def waiting_queues(self, subscription_id: int, after: DeviceId, limit: int) -> tuple[WaitingQueue, ...]:
         """Queues of a subscription that have events, with a device id above `after`, by device id."""
         rows = self._rows(
             self._push["waiting_queues"], {"subscription_id": subscription_id, "after": after, "limit": limit}
         )
-        return tuple(WaitingQueue(device_id=row[0], failures=row[1]) for row in rows)
+        return tuple(WaitingQueue(device_id=row[0], failures=row[1], due_at=row[2]) for row in rows)
 
     async def waiting_events(
         self, subscription_id: int, device_id: DeviceId, *, limit: int, bytes_max: int
-    ) -> tuple[WaitingEvent, ...]:
+    ) -> WaitingPage:
         """The first events of a queue, in order: at most so many, and of so many bytes of values; but one at least."""
         found: list[WaitingEvent] = []
         size = 0
-        try:
-            # Row by row: the values of a whole page may be more than may be held.
-            for row in self._connection.execute(self._push["waiting_events"], (subscription_id, device_id, limit)):
-                waiting = waiting_event_from_row(row)
-                size += len(waiting.event.value or "")
-                if found and size > bytes_max:
-                    break
-                found.append(waiting)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the database cannot be read: {error}") from error
-        return tuple(found)
+        # Row by row: the values of a whole page may be more than may be held. The one too many says what is left.
+        for row in self._each(self._push["waiting_events"], (subscription_id, device_id, limit + 1)):
+            waiting = waiting_event_from_row(row)
+            size += len(waiting.event.value or "")
+            if len(found) == limit or (found and size > bytes_max):
+                return WaitingPage(events=tuple(found), left_since=waiting.event.told_at)
+            found.append(waiting)
+        return WaitingPage(events=tuple(found), left_since=None)
 
     async def list_failures(
         self, subscription_id: int, *, before_id: int | None, limit: int

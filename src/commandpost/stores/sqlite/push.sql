@@ -69,8 +69,12 @@ VALUES (?, ?, ?, 32, ?, ?, ?, ?, ?);
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox';
 
 -- name: told_after
--- What was told after an event, in order.
-SELECT seq, subscription_id, device_id FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?;
+-- What was told after an event, in order, and how each one's queue stands.
+SELECT outbox.seq, outbox.subscription_id, outbox.device_id,
+    coalesce(push_queue.failures, 0), coalesce(push_queue.due_at, 0)
+FROM outbox LEFT JOIN push_queue
+    ON push_queue.subscription_id = outbox.subscription_id AND push_queue.device_id = outbox.device_id
+WHERE outbox.seq > ? ORDER BY outbox.seq LIMIT ?;
 
 -- name: waiting_queues
 -- Queues of a subscription that have events, by device; one look into the index for each.
@@ -83,7 +87,7 @@ WITH RECURSIVE queue (device_id) AS (
     ) FROM queue WHERE queue.device_id IS NOT NULL
     LIMIT :limit
 )
-SELECT queue.device_id, coalesce(push_queue.failures, 0)
+SELECT queue.device_id, coalesce(push_queue.failures, 0), coalesce(push_queue.due_at, 0)
 FROM queue LEFT JOIN push_queue
     ON push_queue.subscription_id = :subscription_id AND push_queue.device_id = queue.device_id
 WHERE queue.device_id IS NOT NULL;
@@ -99,11 +103,13 @@ ORDER BY outbox.seq LIMIT ?;
 
 -- name: find_event
 -- What a failed request has to know of one of its events.
-SELECT device_id, command_id, told_at FROM outbox WHERE seq = ? AND subscription_id = ?;
+SELECT outbox.device_id, outbox.command_id, outbox.told_at
+FROM outbox CROSS JOIN device ON device.id = outbox.device_id
+WHERE outbox.seq = ? AND outbox.subscription_id = ?;
 
 -- name: settle_event
--- Take an event out; gives its device and its command.
-DELETE FROM outbox WHERE seq = ? AND subscription_id = ? RETURNING device_id, command_id;
+-- Take an event out.
+DELETE FROM outbox WHERE seq = ? AND subscription_id = ?;
 
 -- name: delete_queue
 -- A queue is well again.
@@ -111,15 +117,15 @@ DELETE FROM push_queue WHERE subscription_id = ? AND device_id = ?;
 
 -- name: find_queue
 -- How a queue that failed stands.
-SELECT device_id, failures, head_seq, head_failures, failing_since, given_up FROM push_queue
+SELECT device_id, failures, head_seq, head_failures, failing_since, given_up, due_at FROM push_queue
 WHERE subscription_id = ? AND device_id = ?;
 
 -- name: put_queue
 -- Write how a queue that failed stands.
 INSERT OR REPLACE INTO push_queue (
-    subscription_id, device_id, failures, head_seq, head_failures, failing_since, given_up
+    subscription_id, device_id, failures, head_seq, head_failures, failing_since, given_up, due_at
 ) VALUES (
-    :subscription_id, :device_id, :failures, :head_seq, :head_failures, :failing_since, :given_up
+    :subscription_id, :device_id, :failures, :head_seq, :head_failures, :failing_since, :given_up, :due_at
 );
 
 -- name: first_of_queue
@@ -139,12 +145,15 @@ DELETE FROM outbox WHERE seq = ?;
 -- The list of failures of a subscription, newest first.
 SELECT id, subscription_id, device_id, kind, at, command_id, is_online, stream_id, failures, failing_since,
     given_up_at, reason
-FROM push_failure WHERE subscription_id = ? AND id < ? ORDER BY id DESC LIMIT ?;
+FROM push_failure
+WHERE subscription_id = ? AND id < ? AND EXISTS (SELECT 1 FROM device WHERE device.id = push_failure.device_id)
+ORDER BY id DESC LIMIT ?;
 
 -- name: replayable
 -- Failures that are to be told again, oldest first.
 SELECT id FROM push_failure
 WHERE subscription_id = :subscription_id AND id <= :last_id AND (:only_id IS NULL OR id = :only_id)
+    AND EXISTS (SELECT 1 FROM device WHERE device.id = push_failure.device_id)
 ORDER BY id LIMIT :limit;
 
 -- name: replay_failure
@@ -172,45 +181,3 @@ DELETE FROM push_feedback WHERE command_id = :command_id AND id <= (
 -- name: list_feedback
 -- The attempts of a command, oldest first.
 SELECT at, status FROM push_feedback WHERE command_id = ? ORDER BY id;
-
--- name: prunable_failures
--- Failures that are older than the retention.
-SELECT id FROM push_failure WHERE given_up_at < ? ORDER BY given_up_at, id LIMIT ?;
-
--- name: next_orphan
--- A subscription that is gone and may have rows.
-SELECT subscription_id FROM orphan_subscription LIMIT 1;
-
--- name: delete_orphan
--- A subscription has left nothing behind any more.
-DELETE FROM orphan_subscription WHERE subscription_id = ?;
-
--- name: delete_orphan_events
--- Remove some events of a subscription that is gone.
-DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE subscription_id = ? LIMIT ?);
-
--- name: delete_orphan_failures
--- Remove some failures of a subscription that is gone.
-DELETE FROM push_failure WHERE id IN (SELECT id FROM push_failure WHERE subscription_id = ? LIMIT ?);
-
--- name: delete_orphan_queues
--- Remove some queues of a subscription that is gone.
-DELETE FROM push_queue WHERE (subscription_id, device_id) IN (
-    SELECT subscription_id, device_id FROM push_queue WHERE subscription_id = ? LIMIT ?
-);
-
--- name: delete_events_of
--- Forget what was to be told of a device.
-DELETE FROM outbox WHERE device_id = ? AND subscription_id IN (SELECT id FROM subscription);
-
--- name: delete_queues_of
--- Forget how a device's queues stand.
-DELETE FROM push_queue WHERE device_id = ? AND subscription_id IN (SELECT id FROM subscription);
-
--- name: delete_failures_of
--- Forget what could not be told of a device.
-DELETE FROM push_failure WHERE device_id = ? AND subscription_id IN (SELECT id FROM subscription);
-
--- name: delete_memory_of
--- Forget what triggers remember of a device.
-DELETE FROM trigger_memory WHERE device_id = ?;

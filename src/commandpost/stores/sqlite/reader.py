@@ -4,7 +4,7 @@ Each is a short query by index, executed where it is asked: a thread would cost 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from commandpost.domain.command import Command
@@ -13,7 +13,7 @@ from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, HistoryFilter, OverdueAttempt, Page
 from commandpost.domain.resource import DiscoveredObject
-from commandpost.domain.session import Session
+from commandpost.domain.session import Remote, Session
 from commandpost.stores.rows import (
     COMMAND_COLUMNS,
     Row,
@@ -79,6 +79,11 @@ class SqliteReader(Questions):
         row = self._row(self._devices["find_device_by_psk_identity"], (psk_identity,))
         return None if row is None else device_from_row(row)
 
+    async def find_device_by_auth_info(self, product_id: ProductId, auth_info: str) -> Device | None:
+        """Give the device of a product that has no IMEI and this auth_info, written as it is stored."""
+        row = self._row(self._devices["find_device_by_auth_info"], (product_id, auth_info))
+        return None if row is None else device_from_row(row)
+
     async def list_devices(
         self, product_id: ProductId, which: DeviceFilter, page: Page
     ) -> tuple[int, tuple[Device, ...]]:
@@ -107,6 +112,10 @@ class SqliteReader(Questions):
         """Give the online session with this location."""
         return self._one_session("find_session_by_location", (location,))
 
+    async def find_session_by_remote(self, remote: Remote) -> Session | None:
+        """Give the online session with this address; of several the one that was heard last."""
+        return self._one_session("find_session_by_remote", (remote,))
+
     async def overdue_sessions(self, now: Instant, limit: int) -> tuple[Session, ...]:
         """Online sessions whose stored deadline is at or before `now`, longest overdue first."""
         return self._some_sessions("overdue_sessions", {"now": now, "limit": limit})
@@ -117,12 +126,20 @@ class SqliteReader(Questions):
 
     async def find_command(self, command_id: CommandId) -> CommandRecord | None:
         """Give a command of any device with its attempts."""
+        return (await self.find_commands((command_id,))).get(command_id)
+
+    async def find_commands(self, command_ids: Sequence[CommandId]) -> Mapping[CommandId, CommandRecord]:
+        """Give those of these commands that there are, of any device, each with its attempts."""
+        found: dict[CommandId, CommandRecord] = {}
         with self._snapshot():
-            row = self._row(self._commands["find_command"], (command_id,))
-            if row is None:
-                return None
-            command = command_from_row(row)
-            attempts = self._rows(self._commands["attempts_of"], (command.seq,))
+            for command_id in command_ids:
+                row = self._row(self._commands["find_command"], (command_id,))
+                if row is not None:
+                    found[command_id] = self._record(command_from_row(row))
+        return found
+
+    def _record(self, command: Command) -> CommandRecord:
+        attempts = self._rows(self._commands["attempts_of"], (command.seq,))
         return CommandRecord(
             command=command, attempts=tuple(attempt_from_row(each, command=command) for each in attempts)
         )

@@ -43,9 +43,20 @@ class SealedTable:
 
     def update_row(self) -> str:
         """Give the statement that writes what was sealed anew."""
-        changes = ", ".join(f"{column} = ?" for column in self._written)
-        which = " AND ".join(f"{key} = ?" for key in self.keys)
-        return f"UPDATE {self.name} SET {changes} WHERE {which}"  # noqa: S608 - see above
+        return self.update_columns(self._written)
+
+    def update_columns(self, columns: Sequence[str]) -> str:
+        """Give the statement that writes some columns of a row."""
+        changes = ", ".join(f"{column} = ?" for column in columns)
+        return f"UPDATE {self.name} SET {changes} WHERE {self._is_row}"  # noqa: S608 - see above
+
+    def delete_row(self) -> str:
+        """Give the statement that removes a row."""
+        return f"DELETE FROM {self.name} WHERE {self._is_row}"  # noqa: S608 - see above
+
+    @property
+    def _is_row(self) -> str:
+        return " AND ".join(f"{key} = ?" for key in self.keys)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,7 +83,7 @@ class Resealer:
         """Look at every value and change nothing."""
         count = ResealingCount()
         for table in self.tables:
-            for rows in self._slices(table):
+            for rows in read_slices(self._connection, table):
                 for row in rows:
                     self._reseal_row(table, row, count)
         return count
@@ -82,23 +93,13 @@ class Resealer:
         count = ResealingCount()
         for table in self.tables:
             update = table.update_row()
-            for rows in self._slices(table):
+            for rows in read_slices(self._connection, table):
                 changed = [found for row in rows if (found := self._reseal_row(table, row, count)) is not None]
                 if changed:
                     self._connection.execute("BEGIN IMMEDIATE")
                     self._connection.executemany(update, changed)
                     self._connection.execute("COMMIT")
                 yield count
-
-    def _slices(self, table: SealedTable) -> Iterator[Sequence[Row]]:
-        place: tuple[object, ...] = ()
-        while True:
-            query = table.select_slice(is_first=not place)
-            rows = self._connection.execute(query, (*place, SLICE_ROWS_MAX)).fetchall()
-            if not rows:
-                return
-            yield rows
-            place = rows[-1][: len(table.keys)]
 
     def _reseal_row(self, table: SealedTable, row: Row, count: ResealingCount) -> Row | None:
         """Give what `update_row` takes; None: nothing of the row is under the old key."""
@@ -131,6 +132,18 @@ class Resealer:
             return None
         count.resealed += 1
         return secret
+
+
+def read_slices(connection: sqlite3.Connection, table: SealedTable) -> Iterator[Sequence[Row]]:
+    """Give the rows of a table by its primary key: its columns, and the sealed ones. What was given may be changed."""
+    place: tuple[object, ...] = ()
+    while True:
+        query = table.select_slice(is_first=not place)
+        rows = connection.execute(query, (*place, SLICE_ROWS_MAX)).fetchall()
+        if not rows:
+            return
+        yield rows
+        place = rows[-1][: len(table.keys)]
 
 
 def find_sealed_tables(connection: sqlite3.Connection) -> Iterator[SealedTable]:

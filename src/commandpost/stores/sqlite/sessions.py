@@ -16,6 +16,7 @@ from commandpost.domain.session import Observation
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.record_texts import SETUP
 from commandpost.stores.rows import observation_from_row, observation_to_row, session_to_row
+from commandpost.stores.sqlite.devices import DeviceFacts
 from commandpost.stores.sqlite.queries import load_queries
 
 _NARROW = ("device_id", "product_id", "epoch", "start_id", "remote", "lifetime_s", "last_heard_at", "deadline")
@@ -33,13 +34,16 @@ _DETAIL = (
     "pending_setup",
     "identity_label",
 )
+_TOUCHED = ("device_id", "epoch", "remote", "last_heard_at", "deadline")
+_TOUCHES = ("touch_session", "touch_session_deadline", "touch_session_remote")
 
 
 class SessionFacts:
     """Applies the facts about sessions, inside the transaction the store has begun."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, devices: DeviceFacts) -> None:
         self._execute = connection.execute
+        self._devices = devices
         self._sql = load_queries("sessions.sql")
 
     def handlers(self) -> FactHandlers:
@@ -64,6 +68,7 @@ class SessionFacts:
         self._execute(self._sql["put_session"], {name: row[name] for name in _NARROW})
         self._execute(self._sql["put_session_detail"], {name: row[name] for name in _DETAIL})
         self._put_observations(session.device_id, session.observations)
+        self._devices.follow_list(session.device_id, session.links)
         self._execute(self._sql["activate_device"], (session.registered_at, session.device_id))
         if not before[1]:
             self._tell(session.product_id, session.device_id, session.registered_at, is_online=True)
@@ -87,6 +92,8 @@ class SessionFacts:
             return False
         self._execute(self._sql["put_session_detail"], {name: row[name] for name in _DETAIL})
         self._put_observations(session.device_id, session.observations)
+        if fact.has_new_objects:
+            self._devices.follow_list(session.device_id, session.links)
         return True
 
     def _add_observation(self, fact: AddObservation) -> bool:
@@ -106,11 +113,12 @@ class SessionFacts:
         self._execute(self._sql["set_setup_done"], (not fact.pending, fact.device_id))
 
     def _touch(self, fact: TouchSession) -> None:
-        guard = fact.device_id, fact.epoch
-        heard = fact.remote, fact.last_heard_at
-        # Most touches leave the deadline on disk as it is; the other statement would rewrite its index entry each time.
-        if not self._execute(self._sql["touch_session"], (*heard, *guard, fact.deadline)).rowcount:
-            self._execute(self._sql["touch_session_deadline"], (*heard, fact.deadline, *guard))
+        row = {name: getattr(fact, name) for name in _TOUCHED}
+        # Most touches leave address and deadline on disk as they are. A statement rewrites the index entries of what it
+        # names, so the one that names the fewest is tried first.
+        for name in _TOUCHES:
+            if self._execute(self._sql[name], row).rowcount:
+                return
 
     def _put_observations(self, device_id: DeviceId, observations: tuple[Observation, ...]) -> None:
         known = self._execute(self._sql["observations_of"], (device_id,)).fetchall()

@@ -50,14 +50,20 @@ WHERE device_id = :device_id AND product_id = :product_id AND epoch = :epoch AND
     AND transport = 'lwm2m';
 
 -- name: touch_session
--- Write where and when a device was last heard, if its deadline stays; the index on it is left alone.
-UPDATE session SET remote = ?, last_heard_at = ?
-WHERE device_id = ? AND epoch = ? AND is_online = 1 AND transport = 'lwm2m' AND deadline = ?;
+-- Write when a device was last heard, if its address and its deadline stay; the indexes on them are left alone.
+UPDATE session SET last_heard_at = :last_heard_at
+WHERE device_id = :device_id AND epoch = :epoch AND is_online = 1 AND transport = 'lwm2m' AND remote IS :remote
+    AND deadline = :deadline;
 
 -- name: touch_session_deadline
--- Write where and when a device was last heard, and its new deadline.
-UPDATE session SET remote = ?, last_heard_at = ?, deadline = ?
-WHERE device_id = ? AND epoch = ? AND is_online = 1 AND transport = 'lwm2m';
+-- Write when a device was last heard and its new deadline, if its address stays.
+UPDATE session SET last_heard_at = :last_heard_at, deadline = :deadline
+WHERE device_id = :device_id AND epoch = :epoch AND is_online = 1 AND transport = 'lwm2m' AND remote IS :remote;
+
+-- name: touch_session_remote
+-- Write where and when a device was last heard, and its deadline.
+UPDATE session SET remote = :remote, last_heard_at = :last_heard_at, deadline = :deadline
+WHERE device_id = :device_id AND epoch = :epoch AND is_online = 1 AND transport = 'lwm2m';
 
 -- name: end_session
 -- Take a session offline; gives its product.
@@ -115,6 +121,12 @@ WHERE session.device_id = ? AND session.is_online = 1;
 SELECT {session_columns} FROM session_detail JOIN session USING (device_id)
 WHERE session_detail.location = ? AND session.is_online = 1
 ORDER BY session_detail.device_id LIMIT 1;
+
+-- name: find_session_by_remote
+-- The online session of an address; of several, which a crash may leave, the one that was heard last.
+SELECT {session_columns} FROM session JOIN session_detail USING (device_id)
+WHERE session.remote = ? AND session.is_online = 1 AND session.transport = 'lwm2m'
+ORDER BY session.last_heard_at DESC LIMIT 1;
 
 -- name: overdue_sessions
 -- Online sessions whose deadline has passed, longest ago first.

@@ -23,10 +23,11 @@ from commandpost.stores.sqlite.devices import DeviceFacts
 from commandpost.stores.sqlite.keys import KeyFacts, RegistrationFacts, SqliteKeyReader
 from commandpost.stores.sqlite.payloads import PayloadFacts, SqlitePayloadReader
 from commandpost.stores.sqlite.push import PushFacts, SqlitePushReader
+from commandpost.stores.sqlite.push_leftovers import PushLeftovers
 from commandpost.stores.sqlite.reader import SqliteReader
 from commandpost.stores.sqlite.sessions import SessionFacts
 from commandpost.stores.sqlite.topics import SqliteTopicReader, TopicFacts
-from commandpost.stores.sqlite.triggers import SqliteTriggerReader, TriggerFacts
+from commandpost.stores.sqlite.triggers import PointTeller, SqliteTriggerReader, TriggerFacts
 
 
 class SqliteStore(
@@ -57,7 +58,8 @@ class SqliteStore(
             self._writer.close()
             raise
         super().__init__(self._reader)
-        self._handlers = _handlers(self._writer)
+        self._teller = PointTeller(self._writer)
+        self._handlers = _handlers(self._writer, self._teller)
         self._is_broken = False
 
     def apply(self, facts: Sequence[Fact[Any]]) -> list[FactOutcome]:  # Any: each fact has its own result type
@@ -93,6 +95,8 @@ class SqliteStore(
             raise self._break("begun", error) from error
 
     def _roll_back(self) -> None:
+        # A trigger that was read in the transaction may be one that never was.
+        self._teller.forget()
         # SQLite undoes the transaction itself on some errors (disk full, input/output).
         if not self._writer.in_transaction:
             return
@@ -112,30 +116,31 @@ class SqliteStore(
         return StoreBroken(f"a transaction could not be {verb}: {error}")
 
 
-def _handlers(writer: sqlite3.Connection) -> FactHandlers:
-    keys, data, topics = KeyFacts(writer), DataFacts(writer), TopicFacts(writer)
-    pushes, associations = PushFacts(writer), AssociationFacts(writer)
+def _handlers(writer: sqlite3.Connection, teller: PointTeller) -> FactHandlers:
+    keys, data, topics = KeyFacts(writer), DataFacts(writer, teller=teller), TopicFacts(writer)
+    leftovers, associations = PushLeftovers(writer), AssociationFacts(writer)
     forget = (
         keys.forget_device,
         data.forget_device,
         topics.forget_device,
-        pushes.forget_device,
+        leftovers.forget_device,
         associations.forget_device,
     )
-    devices = DeviceFacts(writer, forget=forget, forget_proofs=associations.forget_device)
+    devices = DeviceFacts(writer, forget=forget, forget_proofs=associations.forget_device, purge=leftovers.purge_device)
     registration = RegistrationFacts(writer, devices=devices, keys=keys)
     return {
         **CommandFacts(writer).handlers(),
         **devices.handlers(),
-        **SessionFacts(writer).handlers(),
+        **SessionFacts(writer, devices=devices).handlers(),
         **ConnectionFacts(writer).handlers(),
         **PayloadFacts(writer).handlers(),
         **keys.handlers(),
         **registration.handlers(),
         **data.handlers(),
         **topics.handlers(),
-        **pushes.handlers(),
-        **TriggerFacts(writer).handlers(),
+        **PushFacts(writer).handlers(),
+        **leftovers.handlers(),
+        **TriggerFacts(writer, teller=teller).handlers(),
         **AuditFacts(writer).handlers(),
         **associations.handlers(),
     }

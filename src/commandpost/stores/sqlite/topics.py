@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
+from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.topic import (
     QUEUED_BYTES_MAX,
@@ -87,14 +88,19 @@ class TopicFacts:
         self.forget_device(fact.device_id)
 
     def _keep_subscriptions(self, fact: KeepSubscriptions) -> bool:
-        (is_session,) = self._execute(self._sql["is_session"], (fact.device_id,)).fetchone()
+        is_session = self._is_session(fact.device_id)
         if is_session:
             self._put_subscriptions(fact.device_id, fact.subscriptions)
-        return bool(is_session)
+        return is_session
 
-    def _drop_subscriptions(self, fact: DropSubscriptions) -> None:
+    def _drop_subscriptions(self, fact: DropSubscriptions) -> bool:
         for topic_filter in fact.topic_filters:
             self._execute(self._sql["delete_subscription"], (fact.device_id, topic_filter))
+        return self._is_session(fact.device_id)
+
+    def _is_session(self, device_id: DeviceId) -> bool:
+        (is_session,) = self._execute(self._sql["is_session"], (device_id,)).fetchone()
+        return bool(is_session)
 
     def _keep_message(self, fact: KeepTopicMessage) -> tuple[int | None, ...]:
         if fact.retains:
@@ -122,7 +128,7 @@ class TopicFacts:
 
     def _retain(self, product_id: ProductId, message: TopicMessage) -> None:
         if not message.payload:
-            self._execute(self._sql["delete_retained"], (product_id, message.topic))
+            self._delete_retained(product_id, message.topic)
             return
         row = {
             "product_id": product_id,
@@ -132,15 +138,23 @@ class TopicFacts:
             "expires_at": message.expires_at,
             "payload": message.payload,
         }
-        if not self._execute(self._sql["update_retained"], row).rowcount:
-            self._execute(self._sql["insert_retained"], {**row, "retained_max": RETAINED_MAX})
+        if self._execute(self._sql["update_retained"], row).rowcount:
+            return
+        room = {"product_id": product_id, "retained_max": RETAINED_MAX}
+        if self._execute(self._sql["take_retained_room"], room).rowcount:
+            self._execute(self._sql["insert_retained"], row)
+
+    def _delete_retained(self, product_id: ProductId, topic: str) -> None:
+        if self._execute(self._sql["delete_retained"], (product_id, topic)).rowcount:
+            self._execute(self._sql["give_retained_room"], (product_id,))
 
     def _drop_messages(self, fact: DropTopicMessages) -> None:
         for number in fact.numbers:
             self._drop_copy(number, fact.device_id)
 
-    def _prune(self, fact: PruneTopics) -> int:
-        slice_of = {"now": fact.now, "limit": min(fact.limit, SLICE_ROWS_MAX)}
+    def _prune(self, fact: PruneTopics) -> Swept:
+        limit = min(fact.limit, SLICE_ROWS_MAX)
+        slice_of = {"now": fact.now, "limit": limit}
         count = swept = 0
         for (device_id,) in self._execute(self._sql["expired_sessions"], slice_of).fetchall():
             swept += self._forget(device_id)
@@ -152,8 +166,9 @@ class TopicFacts:
             self._drop_copy(number, device_id)
         retained = self._execute(self._sql["expired_retained"], slice_of).fetchall()
         for place in retained:
-            self._execute(self._sql["delete_retained"], place)
-        return count + len(copies) + len(retained)
+            self._delete_retained(*place)
+        has_more = swept >= SWEPT_MESSAGES or max(count, len(copies), len(retained)) >= limit
+        return Swept(count=count + len(copies) + len(retained), has_more=has_more)
 
     def _drop_copy(self, number: int, device_id: DeviceId) -> None:
         for (message_id,) in self._execute(self._sql["delete_copy"], (number, device_id)).fetchall():

@@ -75,11 +75,19 @@ WHERE id = :message_id AND NOT EXISTS (SELECT 1 FROM queued_message WHERE messag
 UPDATE retained_message SET qos = :qos, properties = :properties, expires_at = :expires_at, payload = :payload
 WHERE product_id = :product_id AND topic = :topic;
 
+-- name: take_retained_room
+-- Count a further retained message of a product, if there is room for one.
+INSERT INTO retained_count (product_id, messages) VALUES (:product_id, 1)
+ON CONFLICT (product_id) DO UPDATE SET messages = messages + 1 WHERE messages < :retained_max;
+
+-- name: give_retained_room
+-- Count a retained message of a product out.
+UPDATE retained_count SET messages = messages - 1 WHERE product_id = ?;
+
 -- name: insert_retained
--- Retain the first message of a topic, if the product has room for one.
+-- Retain the first message of a topic.
 INSERT INTO retained_message (product_id, topic, qos, properties, expires_at, payload)
-SELECT :product_id, :topic, :qos, :properties, :expires_at, :payload
-WHERE (SELECT count(*) FROM retained_message WHERE retained_message.product_id = :product_id) < :retained_max;
+VALUES (:product_id, :topic, :qos, :properties, :expires_at, :payload);
 
 -- name: delete_retained
 -- Forget a topic's retained message.

@@ -189,6 +189,48 @@ def test_what_was_read_is_saved_every_so_many_records() -> None:
     assert disk.saved.read_sequence >= 30
 
 
+def test_what_the_owner_knows_was_read_needs_no_save() -> None:
+    """It keeps the number of the newest record beside the state, and may give it back with it."""
+    listener = Listener(parameters=DtlsParameters(reservation_block=BLOCK, reservation_read_step=10))
+    disk = Disk()
+    client = new_client()
+    carry(client, listener)
+    disk.commit(listener)
+    association = AssociationId(1)
+
+    wanted = []
+    for number in range(1, 36):
+        listener.hear(payload_datagram(client, b"x"))
+        assert listener.server.newest_read(association) == number
+        if number <= 20:
+            listener.server.confirm_read(association, number)
+        wanted += [number for event in listener.events() if isinstance(event, ReservationWanted)]
+
+    assert wanted == [30]  # ten after the last that was confirmed, and once until it is answered
+
+
+def test_a_confirmation_that_comes_late_takes_nothing_back() -> None:
+    """Of what is known to be on disk; and of an association that is over there is nothing to know."""
+    listener = Listener(parameters=DtlsParameters(reservation_block=BLOCK, reservation_read_step=10))
+    client = new_client()
+    carry(client, listener)
+    Disk().commit(listener)
+    association = AssociationId(1)
+    for number in range(1, 9):
+        listener.hear(payload_datagram(client, b"x"))
+        listener.server.confirm_read(association, number)
+    listener.server.confirm_read(association, 1)
+    listener.events()
+
+    listener.hear(payload_datagram(client, b"x"))
+    listener.hear(payload_datagram(client, b"x"))
+    gone = AssociationId(7)
+    listener.server.confirm_read(gone, 5)
+
+    assert not [event for event in listener.events() if isinstance(event, ReservationWanted)]
+    assert listener.server.newest_read(gone) is None
+
+
 def test_a_full_sequence_space_ends_the_association() -> None:
     """Number 2**48 - 1 says goodbye, and none is used twice."""
     before = Listener()

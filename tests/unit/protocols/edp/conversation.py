@@ -57,7 +57,8 @@ def logged_in(limits: EdpLimits | None = None) -> Conversation:
 
 
 def end_of(events: list[ServerEvent]) -> ConnectionClosed:
-    """Give the end, which has to be the last event and the only one of its kind."""
+    """Give the end, which has to be the last event, the only one of its kind, and to say why."""
     ends = [event for event in events if isinstance(event, ConnectionClosed)]
     assert len(ends) == 1 and events[-1] is ends[0]
+    assert ends[0].detail
     return ends[0]

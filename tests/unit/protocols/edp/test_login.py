@@ -76,7 +76,13 @@ def test_refused_credentials_get_their_code_and_the_end(code: LoginCode) -> None
     conversation.connection.refuse(code)
 
     assert conversation.sent() == f"20 02 00 {code:02X}"
-    assert conversation.events() == [ConnectionClosed(reason=CloseReason.LOGIN_REFUSED, code=code)]
+    assert conversation.events() == [
+        ConnectionClosed(
+            reason=CloseReason.LOGIN_REFUSED,
+            code=code,
+            detail=f"the CONN_REQ was answered {code} {LoginCode(code).name.lower()}",
+        )
+    ]
     assert conversation.feed(SAVE_261) == []
 
 
@@ -108,13 +114,22 @@ def test_what_follows_the_login_waits_for_the_owners_word() -> None:
     assert not conversation.connection.is_paused
 
 
-def test_an_undecided_login_has_no_deadline() -> None:
-    """The owner is slow, not the device."""
+def test_an_undecided_login_is_refused_in_the_end() -> None:
+    """The owner is slow, not the device, which may try again: CONN_RESP 3. What it sends on prolongs nothing."""
     conversation = Conversation()
     conversation.feed(LOGIN)
+    before = conversation.wait(EdpLimits().decision_s - 1)
+    conversation.feed("C0")
 
-    assert conversation.connection.next_deadline() is None
-    assert conversation.wait(3_600) == []
+    assert before == []
+    assert conversation.wait(1) == [
+        ConnectionClosed(
+            reason=CloseReason.TIMED_OUT,
+            code=LoginCode.SERVER_FAILURE,
+            detail="the login was not decided within 30 s of the CONN_REQ",
+        )
+    ]
+    assert conversation.sent() == "20 02 00 03"
 
 
 def test_more_than_is_held_before_a_login_closes() -> None:

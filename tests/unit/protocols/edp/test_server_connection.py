@@ -295,7 +295,7 @@ def test_keepalive_0_is_300_s_and_the_owner_may_choose(asked: int, kept: int) ->
     """What the owner gives stands; the device's wish was 300."""
     conversation = Conversation()
     conversation.feed(LOGIN)
-    conversation.wait(100)
+    conversation.wait(20)
 
     conversation.connection.accept(now=conversation.now, keepalive_s=asked)
 
@@ -334,7 +334,9 @@ def test_a_closed_connection_says_so_once_and_sends_nothing_more() -> None:
     events = conversation.events()
     conversation.connection.acknowledge(handle_of(events[0]), is_saved=True)
 
-    assert events[1:] == [ConnectionClosed(reason=CloseReason.OWNER, code=CloseCode.LOGGED_IN_ELSEWHERE)]
+    end = end_of(events)
+    assert (end.reason, end.code) == (CloseReason.OWNER, CloseCode.LOGGED_IN_ELSEWHERE)
+    assert (len(events), end.detail) == (2, "the server ended it: 28 logged_in_elsewhere")
     assert conversation.sent() == "40 01 1C"
     assert conversation.connection.is_closed and conversation.connection.next_deadline() is None
     assert not conversation.connection.send_command(COMMAND_ID, b"")
@@ -348,7 +350,7 @@ def test_the_end_of_the_stream_is_the_end() -> None:
     conversation = logged_in()
     conversation.connection.receive_end()
 
-    assert conversation.events() == [ConnectionClosed(reason=CloseReason.PEER_GONE)]
+    assert conversation.events() == [ConnectionClosed(reason=CloseReason.PEER_GONE, detail="the stream has ended")]
     assert conversation.sent() == ""
 
 

@@ -75,10 +75,11 @@ class Conversation:
 
     @property
     def closed(self) -> ConnectionClosed:
-        """Give the end of the connection, which came exactly once and last."""
+        """Give the end of the connection, which came exactly once and last, and says why."""
         ends = [event for event in self.events if isinstance(event, ConnectionClosed)]
         assert len(ends) == 1
         assert self.events[-1] is ends[0]
+        assert ends[0].detail
         return ends[0]
 
 

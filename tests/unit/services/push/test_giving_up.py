@@ -5,10 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
+from commandpost.domain.facts import Priority
 from commandpost.domain.instant import DAY_MS
-from commandpost.domain.push import Batch
+from commandpost.domain.push import Batch, GiveUpRule
+from commandpost.domain.push_facts import RecordPushFailure, ReplayFailures
 from commandpost.domain.push_ports import PushMessage, PushOutcome
-from commandpost.services.push.settings import PushSettings
+from commandpost.services.push import subscriptions
+from commandpost.services.push.settings import REPLAY_PAUSE_S, PushSettings
 from tests.unit.services.push.house import (
     ACCEPTED,
     DAY_S,
@@ -19,6 +22,7 @@ from tests.unit.services.push.house import (
     accept,
     distinct,
     hang,
+    point,
     refuse,
 )
 
@@ -96,6 +100,37 @@ class TestGivingUp:
         PushHouse(settings=PushSettings(poll_s=20.0)).run(story)
 
 
+class TestReplaying:
+    def test_a_long_list_is_replayed_in_slices_that_give_way(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Others write between them, and come first when both want to: nobody's push may slow a command."""
+        monkeypatch.setattr(subscriptions, "GIVE_UP_SLICE", 2)
+
+        async def story(house: PushHouse) -> None:
+            product = await house.product()
+            device = await house.device(product)
+            subscription_id = await house.subscribe(product)
+            await house.deliveries.stop()
+            await house.report(device, 5)
+            for seq in range(1, 6):
+                await house.do(
+                    RecordPushFailure(
+                        subscription_id=subscription_id,
+                        seqs=(seq,),
+                        at=house.clock.wall_ms(),
+                        reason="http 500",
+                        rule=GiveUpRule(failures_max=1),
+                        give_up_max=500,
+                    )
+                )
+            start = house.loop.time()
+            assert await house.subscriptions.replay(product, subscription_id) == 5
+
+            assert house.loop.time() - start == pytest.approx(2 * REPLAY_PAUSE_S, abs=0.01)
+            assert ReplayFailures.priority is Priority.BEHIND
+
+        PushHouse().run(story)
+
+
 class TestBatches:
     def test_a_full_batch_goes_at_once_and_the_rest_after_the_interval(self) -> None:
         """One request for both devices; each in order; an array even of one."""
@@ -159,5 +194,24 @@ class TestBatches:
             await asyncio.sleep(8)
 
             assert distinct(house.receivers.values(device)) == list(range(1, 201))
+
+        PushHouse().run(story)
+
+    def test_large_values_that_do_not_fit_leave_without_another_interval(self) -> None:
+        """What the bound of bytes left out has waited long enough already."""
+
+        async def story(house: PushHouse) -> None:
+            product = await house.product()
+            device = await house.device(product)
+            await house.subscribe(product, batch=Batch(count=100, interval_ms=60_000))
+            for _ in range(20):
+                await house.do(point(device, '"' + "x" * 60_000 + '"', at=house.clock.wall_ms()))
+            start = house.loop.time()
+            await asyncio.sleep(65)
+
+            times = [request.at - start for request in house.receivers.requests]
+            assert len(house.receivers.accepted()) == 20
+            assert len(times) == 5
+            assert times[0] == pytest.approx(60, abs=1)
 
         PushHouse().run(story)

@@ -9,8 +9,10 @@ import pytest
 
 from commandpost.domain.command import CommandState
 from commandpost.domain.device import Device
+from commandpost.domain.ids import DeviceId
 from commandpost.domain.payload_facts import EndConnection
 from commandpost.protocols.edp.connection import SILENT_MESSAGES_MAX
+from commandpost.services.devices import NewDevice
 from commandpost.southbound.edp.peer import REPLIES_OPEN_MAX, EdpPeer
 from tests.event_loop import on_event_loop
 from tests.unit.southbound.stream_fakes import FakeTransport
@@ -25,9 +27,26 @@ def text(value: str) -> bytes:
     return len(value).to_bytes(2, "big") + value.encode()
 
 
-def login(device: Device, secret: str = SECRET, *, device_id: str = "") -> bytes:
-    body = text("EDP") + bytes.fromhex("01 C0 01 2C") + text(device_id) + text(str(device.product_id)) + text(secret)
+def login(device: Device, secret: str = SECRET, *, device_id: str = "", keepalive_s: int = 300) -> bytes:
+    head = text("EDP") + bytes.fromhex("01 C0") + keepalive_s.to_bytes(2, "big")
+    body = head + text(device_id) + text(str(device.product_id)) + text(secret)
     return bytes((0x10, len(body))) + body
+
+
+def large(first: int, body: bytes) -> bytes:
+    """A message of three bytes of length: 2 MiB less one are the most."""
+    length = len(body)
+    return bytes((first, length & 0x7F | 0x80, length >> 7 & 0x7F | 0x80, length >> 14)) + body
+
+
+def push(target: Device, payload: bytes) -> bytes:
+    return large(0x30, text(str(target.id)) + payload)
+
+
+def binary(target: Device, payload: bytes) -> bytes:
+    """SAVE_DATA of type 2 to another device, with message id 261 (southbound reference 6.6)."""
+    report = b"\x02" + text('{"ds_id":"img"}') + len(payload).to_bytes(4, "big") + payload
+    return large(0x80, b"\xc0" + text(str(target.id)) + b"\x01\x05" + report)
 
 
 async def logged_in(streams: Streams, device: Device, *, takes_all: bool = True) -> tuple[EdpPeer, FakeTransport]:
@@ -180,3 +199,60 @@ async def test_a_login_by_auth_info_names_no_other_device(device_id: str, answer
     assert str(device.id) == "1"
     assert transport.take() == answer
     assert transport.is_closing() == (answer == WRONG_DEVICE)
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, 300), (1, 1), (65_535, 65_535)])
+@on_event_loop
+async def test_the_keepalive_on_record_is_the_one_that_is_kept(asked: int, kept: int) -> None:
+    """0 means 300 s (southbound reference 6.3), to whoever asks when the device has to be heard again as well."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, _ = streams.edp_stream()
+    await streams.say(peer, login(device, keepalive_s=asked))
+    connection = streams.house.connections.find(device.id)
+
+    assert connection is not None
+    assert connection.keepalive_s == kept
+    assert peer.engine.next_deadline() == streams.house.clock.monotonic() + 1.5 * kept
+
+
+# --- from device to device -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", [push, binary])
+@on_event_loop
+async def test_a_device_is_not_ended_by_what_another_sends_it(message: Callable[[Device, bytes], bytes]) -> None:
+    """What it leaves lying is bounded; beyond, the message is lost, and both connections and its commands go on."""
+    streams = Streams()
+    product, sender = await streams.furnish("EDP")
+    created = NewDevice(protocol="EDP", title="b", auth_info='"secret-of-b"')
+    target = await streams.house.do(streams.house.devices.create(product, created))
+    talker, talkers_transport = await logged_in(streams, sender)
+    listener, listeners_transport = streams.edp_stream(takes_all=False)
+    await streams.say(listener, login(target, "secret-of-b"))
+    listeners_transport.drain()
+    listeners_transport.take()
+    await streams.house.advance(1)
+    for _ in range(4):
+        await streams.say(talker, message(target, bytes(1_500_000)))
+    came = len(listeners_transport.take())
+    await streams.house.send(product, target, b"its own")
+
+    assert 2 * 1_500_000 < came < 3 * 1_500_000
+    assert (listeners_transport.is_aborted, talkers_transport.is_closing()) == (False, False)
+    assert listeners_transport.take().endswith(b"its own")
+    lost = [fields for event, fields in streams.house.events.told if event == "edp_push_lost"]
+    assert [(fields["device_id"], fields["source"]) for fields in lost] == [(target.id, sender.id)] * 2
+
+
+@on_event_loop
+async def test_the_longest_push_reaches_a_device_that_reads() -> None:
+    """3 MiB (southbound reference 6.7)."""
+    streams = Streams()
+    _, device = await streams.furnish("EDP")
+    peer, transport = await logged_in(streams, device, takes_all=False)
+    transport.drain()
+    peer.push(DeviceId(2), bytes(3 * 1024 * 1024))
+
+    assert len(transport.take()) > 3 * 1024 * 1024
+    assert not transport.is_aborted

@@ -31,19 +31,18 @@ class FakeLink:
         self.topics = topics
         self.sent: list[OutboundMessage] = []
         self.room = 1_000
+        self.is_full = False
+        self.is_noisy = False
+        """Something happens on the connection with every message."""
         self._bench = bench
 
     def send_message(self, message: OutboundMessage) -> bool:
         if len(self.sent) >= self.room:
             return False
         self.sent.append(message)
+        if self.is_noisy:
+            self.pump()
         return True
-
-    def monotonic_of(self, expires_at: Instant) -> float:
-        return (expires_at - self._bench.house.clock.wall_ms()) / SECOND_MS
-
-    def read_more(self, topics: DeviceTopics) -> None:
-        self._bench.broker.read_more(topics)
 
     @property
     def payloads(self) -> list[bytes]:
@@ -55,6 +54,11 @@ class FakeLink:
         for each in self.sent:
             if each.payload in payloads and isinstance(each.tag, QueuedTag):
                 self._bench.broker.acknowledged(self.topics, each.tag.number)
+        self.pump()
+
+    def pump(self) -> None:
+        """Something happened on the connection, whatever it was."""
+        self._bench.broker.go_on(self.topics)
 
 
 class BrokerBench:
@@ -85,6 +89,16 @@ class BrokerBench:
         self, device: Device, *, expiry_s: int = 0, is_clean: bool = False, room: int = 1_000
     ) -> tuple[FakeLink, bool]:
         """Connect a device; gives its link, and whether it had a session."""
+        link, is_present = await self.house.do(self.let_in(device, expiry_s=expiry_s, is_clean=is_clean, room=room))
+        link.pump()
+        for _ in range(PAGES_MAX):  # each page of what waits is read by a task of its own
+            await self.house.settle()
+        return link, is_present
+
+    async def let_in(
+        self, device: Device, *, expiry_s: int = 0, is_clean: bool = False, room: int = 1_000
+    ) -> tuple[FakeLink, bool]:
+        """The same, for a test that lets happen by itself what has to."""
         self._epoch += 1
         connection = Connection(
             device_id=device.id,
@@ -97,13 +111,11 @@ class BrokerBench:
             epoch=self._epoch,
         )
         wish = SessionWish(client_id=str(device.id), starts_clean=is_clean, expiry_s=expiry_s)
-        attached = await self.house.do(self.broker.attach(connection, wish, lambda: True))
+        attached = await self.broker.attach(connection, wish, lambda: True)
         assert attached is not None
         link = FakeLink(self, connection, attached.topics)
         link.room = room
         attached.topics.attach(link)
-        for _ in range(PAGES_MAX):  # each page of what waits is read by a task of its own
-            await self.house.settle()
         return link, attached.is_present
 
     async def detach(self, link: FakeLink, *, will: Will | None = None) -> None:

@@ -51,7 +51,9 @@ def payload_routes() -> Sequence[CallRoute]:
             name="listPayloads",
             tag=_PAYLOADS,
             summary="List the payloads of a device",
-            description="`body` and `confirm_body` are hex text. `cursor` is there when more follows.",
+            description="`body` and `confirm_body` are hex text. `cursor` is there when more follows. Bodies of one "
+            f"answer have {payloads.HISTORY_BODIES_BYTES_MAX} bytes at most, hex not counted: items beyond have "
+            "neither, and show them on a page with fewer (`per_page`).",
             parameters=(
                 START,
                 END,
