@@ -32,6 +32,7 @@ from commandpost.domain.facts import (
 )
 from commandpost.domain.ids import AttemptId, DeviceId, ProductId
 from commandpost.domain.operation import Deliver
+from commandpost.domain.session import Remote
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness
 
@@ -220,6 +221,21 @@ class TestClaim:
         assert record is not None
         assert record.command == claimed
         assert record.attempts == (fact.attempt,)
+
+    def test_a_claim_writes_where_the_session_is_now(self, store: StoreHarness) -> None:
+        """And one that is refused writes nothing."""
+        device = store.make_online_device()
+        first, second = store.accept(device, 1), store.accept(device, 2)
+
+        outcomes = [
+            store.apply(replace(build.claim(command, number), remote=Remote(remote)))
+            for number, (command, remote) in enumerate([(first, b"here"), (second, b"there")], start=1)
+        ]
+
+        assert isinstance(outcomes[0], Command) and outcomes[1] is NotClaimed.BUSY
+        session = store.ask(store.reader.find_session(device.id))
+        assert session is not None and session.remote == b"here"
+        assert store.ask(store.reader.find_session_by_remote(Remote(b"here"))) is not None
 
     def test_a_command_that_does_not_wait_is_not_claimed(self, store: StoreHarness) -> None:
         device = store.make_online_device()

@@ -106,8 +106,9 @@ class OpensslTunnel:
         deadline = time.monotonic() + HANDSHAKE_S
         is_done = self._peer.handshake()
         while not is_done and time.monotonic() < deadline:
-            for datagram in self._peer.sent():
-                wire.send(datagram)
+            flight = self._peer.sent_together()  # one datagram, as OpenSSL writes it to a socket
+            if flight:
+                wire.send(flight)
             heard = wire.receive(1.0)
             if heard is not None:
                 for record in _records(heard):

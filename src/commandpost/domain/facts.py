@@ -86,6 +86,8 @@ class Claim(Fact[Command | NotClaimed]):
 
     attempt: Attempt
     epoch: int
+    remote: Remote | None = None
+    """Where an LwM2M session is now, if that may not be on disk yet: an answer from there is known after a restart."""
 
 
 class LateAnswer(Enum):

@@ -104,7 +104,7 @@ def make_claim(
         prepared=prepared,
         command=command,
     )
-    return flight, Claim(attempt=attempt, epoch=session.epoch)
+    return flight, Claim(attempt=attempt, epoch=session.epoch, remote=session.remote)
 
 
 def token_for(bench: Workbench, operation: Lwm2mOperation, session: Session) -> bytes:

@@ -47,6 +47,19 @@ async def test_open_attempt_is_adopted_and_its_answer_still_counts() -> None:
 
 
 @on_event_loop
+async def test_attempt_is_adopted_where_its_device_was_when_it_was_sent() -> None:
+    """P9: the new address is on disk with the attempt, though it is written behind otherwise."""
+    house, product, device = await house_with_device()
+    await house.submit(product, device, execute(1), retry=0)
+    await house.update(device, remote=THERE)
+
+    again = await restarted(house)
+
+    assert [sent.remote for _, sent in house.downlink.sent] == [THERE]
+    assert [adopted.remote for _, adopted in again.downlink.adopted] == [THERE]
+
+
+@on_event_loop
 async def test_adopted_attempt_holds_the_lane() -> None:
     """P4: an uplink finds it busy; what waits goes after its end."""
     house, product, device = await house_with_device()

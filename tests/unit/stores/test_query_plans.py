@@ -42,6 +42,7 @@ def _names(sql: str) -> list[str]:
         ("commands.sql", "waiting_devices", "COVERING INDEX command_waiting"),
         ("commands.sql", "find_command", "sqlite_autoindex_command_1"),
         ("commands.sql", "find_claimable", "command_sent"),
+        ("commands.sql", "follow_session", "SEARCH session USING INTEGER PRIMARY KEY"),
         ("commands.sql", "expiring", "command_expiring"),
         ("commands.sql", "overdue_attempts", "command_deadline"),
         ("commands.sql", "open_attempts", "command_attempt"),

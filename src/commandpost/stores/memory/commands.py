@@ -29,7 +29,7 @@ from commandpost.domain.ids import AttemptId, CommandId
 from commandpost.domain.instant import Instant
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
 from commandpost.stores.command_rules import waits_at
-from commandpost.stores.memory.state import MemoryState
+from commandpost.stores.memory.state import KeptSession, MemoryState
 
 
 class CommandFacts:
@@ -94,6 +94,8 @@ class CommandFacts:
         claimed = advance(command, Claimed(at=attempt.sent_at, attempt_id=attempt.id))
         self._state.insert_attempt(attempt)
         self._state.update_command(claimed, before=command)
+        if fact.remote is not None and isinstance(kept, KeptSession):
+            kept.session.remote = fact.remote
         return claimed
 
     def _finish_and_claim(self, fact: FinishAndClaim) -> tuple[Command | LateAnswer, Command | NotClaimed | None]:

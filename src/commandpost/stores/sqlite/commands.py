@@ -104,6 +104,9 @@ class CommandFacts:
         self._insert_attempt(attempt, command_seq=command.seq)
         changed = self._execute(self._sql["claim_command"], {**command_progress(claimed), "deadline": attempt.deadline})
         assert changed.rowcount == 1
+        if fact.remote is not None:
+            place = {"remote": fact.remote, "device_id": command.device_id, "epoch": fact.epoch}
+            self._execute(self._sql["follow_session"], place)
         return claimed
 
     def _finish_and_claim(self, fact: FinishAndClaim) -> tuple[Command | LateAnswer, Command | NotClaimed | None]:

@@ -90,6 +90,11 @@ SET state = :state, remaining = :remaining, attempts = :attempts, current_attemp
     deadline = :deadline, sent_at = :sent_at, answered_at = :answered_at, finished_at = :finished_at, outcome = :outcome
 WHERE seq = :seq AND state = 'waiting';
 
+-- name: follow_session
+-- Write where a command is about to be sent, if the row of the session does not say so yet.
+UPDATE session SET remote = :remote
+WHERE device_id = :device_id AND epoch = :epoch AND is_online = 1 AND transport = 'lwm2m' AND remote IS NOT :remote;
+
 -- name: finish_command
 -- Put a command in flight into the state the end of its attempt gave it.
 UPDATE command
