@@ -14,13 +14,14 @@ from commandpost.domain.device import Device
 from commandpost.domain.dtls_association import AssociationReader
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.events import OutboxEvent
-from commandpost.domain.facts import Accepted, CreateDevice, CreateProduct, Fact, StartSession
+from commandpost.domain.facts import Accepted, CreateDevice, CreateProduct, Fact
 from commandpost.domain.ids import ProductId
 from commandpost.domain.payload_facts import StartConnection
 from commandpost.domain.payload_ports import DeviceKeyReader, PayloadReader
 from commandpost.domain.ports import StoreReader
 from commandpost.domain.push_facts import AddSubscription
 from commandpost.domain.push_ports import PushReader
+from commandpost.domain.session_facts import StartSession
 from commandpost.domain.topic_ports import TopicReader
 from commandpost.stores.batch_store import BatchStore, FactOutcome
 from commandpost.stores.memory import MemoryStore

@@ -16,7 +16,6 @@ from commandpost.domain.facts import (
     CancelCommand,
     Claim,
     DeleteDevice,
-    EndSession,
     ExpireDue,
     FinishAndClaim,
     LateAnswer,
@@ -27,12 +26,12 @@ from commandpost.domain.facts import (
     RecordInstant,
     RecordLateAnswer,
     RefuseCommand,
-    StartSession,
     WaitingFor,
 )
 from commandpost.domain.ids import AttemptId, DeviceId, ProductId
 from commandpost.domain.operation import Deliver
 from commandpost.domain.session import Remote
+from commandpost.domain.session_facts import EndSession, StartSession
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness
 

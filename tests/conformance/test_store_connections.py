@@ -8,19 +8,18 @@ from commandpost.domain.command import Command, Transport
 from commandpost.domain.device import Device, DeviceFilter
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.events import EventKind
-from commandpost.domain.facts import (
-    AddObservation,
-    ChangeSession,
-    DeleteDevice,
-    EndSession,
-    KeepSetup,
-    NotClaimed,
-    StartSession,
-    TouchSession,
-)
+from commandpost.domain.facts import DeleteDevice, NotClaimed
 from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.payload_facts import EndConnection, EndStaleConnections, NoteHeard, StartConnection
 from commandpost.domain.ports import Page
+from commandpost.domain.session_facts import (
+    AddObservation,
+    ChangeSession,
+    EndSession,
+    KeepSetup,
+    StartSession,
+    TouchSession,
+)
 from tests.conformance import payload_builders as payloads
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness

@@ -18,29 +18,31 @@ from commandpost.domain.device import (
 )
 from commandpost.domain.errors import StoreUnavailable
 from commandpost.domain.facts import (
-    AddObservation,
     ChangeDeviceKeys,
-    ChangeSession,
     CreateDevice,
     CreateProduct,
     DeleteDevice,
-    EndSession,
     ExpireDue,
-    KeepIdentity,
-    KeepResources,
     KeysNotChanged,
     LateAnswer,
     NotCreated,
     NotUpdated,
     RecordLateAnswer,
     ReplaceKey,
-    StartSession,
     UpdateDevice,
     UpdateProduct,
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, AttemptId, DeviceId, ProductId
 from commandpost.domain.ports import Page
 from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ObjectLinkEntry
+from commandpost.domain.session_facts import (
+    AddObservation,
+    ChangeSession,
+    EndSession,
+    KeepIdentity,
+    KeepResources,
+    StartSession,
+)
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness
 

@@ -5,7 +5,7 @@ import pytest
 from commandpost.domain.data_facts import AddBinary, AddDatapoints
 from commandpost.domain.datapoint import Datapoint
 from commandpost.domain.events import EventKind
-from commandpost.domain.facts import DeleteDevice, EndSession
+from commandpost.domain.facts import DeleteDevice
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.push import (
     Batch,
@@ -18,6 +18,7 @@ from commandpost.domain.push_facts import (
     PrunePushes,
     RemoveSubscription,
 )
+from commandpost.domain.session_facts import EndSession
 from tests.conformance import store_builders as build
 from tests.conformance.push_shortcuts import add, end_command, fail, failed_ids, report, settle, waiting
 from tests.conformance.store_harness import StoreHarness

@@ -4,21 +4,20 @@ from dataclasses import replace
 
 from commandpost.domain.device import Device, DeviceChange, KeyLabel
 from commandpost.domain.events import EventKind
-from commandpost.domain.facts import (
+from commandpost.domain.facts import DeleteDevice, UpdateDevice
+from commandpost.domain.ids import DeviceId, StartId
+from commandpost.domain.operation import Discover, Observe, ObserveAttributes, Read
+from commandpost.domain.resource import ObjectLinkEntry, ResourcePath
+from commandpost.domain.session import Remote, Session, SetupKind, SetupStep
+from commandpost.domain.session_facts import (
     AddObservation,
     ChangeSession,
-    DeleteDevice,
     DropObservation,
     EndSession,
     KeepSetup,
     StartSession,
     TouchSession,
-    UpdateDevice,
 )
-from commandpost.domain.ids import DeviceId, StartId
-from commandpost.domain.operation import Discover, Observe, ObserveAttributes, Read
-from commandpost.domain.resource import ObjectLinkEntry, ResourcePath
-from commandpost.domain.session import Remote, Session, SetupKind, SetupStep
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import StoreHarness
 
@@ -197,12 +196,24 @@ class TestChange:
             deadline=build.at(61_000),
             binding="UQ",
             links=(ObjectLinkEntry(3303, 1),),
-            observations=(build.observation(2), build.observation(1, ResourcePath(object_id=3))),
             pending_setup=PENDING[:1],
         )
 
         assert store.apply(ChangeSession(session=changed)) is True
         assert found(store, device) == replace(changed, stored_deadline=changed.deadline)
+
+    def test_of_the_observations_those_it_names_are_dropped(self, store: StoreHarness) -> None:
+        """One that was put on disk after the session was read stays, whatever the session says."""
+        device = store.make_online_device()
+        observations = [build.observation(number, ResourcePath(object_id=number)) for number in (1, 2, 3)]
+        for observation in observations[:2]:
+            store.apply(AddObservation(device_id=device.id, epoch=1, observation=observation))
+        changed = found(store, device)
+        store.apply(AddObservation(device_id=device.id, epoch=1, observation=observations[2]))
+
+        store.apply(ChangeSession(session=changed, dropped_tokens=(observations[0].coap_token,)))
+
+        assert found(store, device).observations == tuple(observations[1:])
 
     def test_a_stale_epoch_changes_nothing(self, store: StoreHarness) -> None:
         device = store.make_online_device()

@@ -15,31 +15,22 @@ from commandpost.domain.device import DeviceChange, DeviceFilter, KeyKind, KeyLa
 from commandpost.domain.errors import CommandpostError
 from commandpost.domain.facts import (
     AcceptCommand,
-    AddObservation,
     CancelAll,
     CancelCommand,
     ChangeDeviceKeys,
-    ChangeSession,
     Claim,
     CreateDevice,
     CreateProduct,
     DeleteDevice,
-    DropObservation,
-    EndSession,
     ExpireDue,
     Fact,
     FinishAndClaim,
-    KeepIdentity,
-    KeepResources,
-    KeepSetup,
     PruneCommands,
     PruneOldKeys,
     RecordInstant,
     RecordLateAnswer,
     RefuseCommand,
     ReplaceKey,
-    StartSession,
-    TouchSession,
     UpdateDevice,
     UpdateProduct,
     WaitingFor,
@@ -59,6 +50,17 @@ from commandpost.domain.payload_ports import PayloadFilter
 from commandpost.domain.ports import HistoryFilter, Page
 from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ObjectLinkEntry, ResourcePath
 from commandpost.domain.session import Remote, SetupKind, SetupStep
+from commandpost.domain.session_facts import (
+    AddObservation,
+    ChangeSession,
+    DropObservation,
+    EndSession,
+    KeepIdentity,
+    KeepResources,
+    KeepSetup,
+    StartSession,
+    TouchSession,
+)
 from tests.conformance import payload_builders as payloads
 from tests.conformance import store_builders as build
 from tests.conformance.store_harness import MemoryHarness, SqliteHarness, StoreHarness
@@ -237,7 +239,12 @@ facts: st.SearchStrategy[Fact[Any]] = st.one_of(
     st.builds(StartSession, session=sessions()),
     st.builds(StartSession, session=sessions()),
     st.builds(EndSession, device_id=device_ids, epoch=epochs, at=instants),
-    st.builds(ChangeSession, session=sessions(), has_new_objects=st.booleans()),
+    st.builds(
+        ChangeSession,
+        session=sessions(),
+        dropped_tokens=st.lists(numbers.map(lambda number: number.to_bytes(8, "big")), max_size=2).map(tuple),
+        has_new_objects=st.booleans(),
+    ),
     st.builds(AddObservation, device_id=device_ids, epoch=epochs, observation=observations),
     st.builds(DropObservation, device_id=device_ids, coap_token=numbers.map(lambda number: number.to_bytes(8, "big"))),
     st.builds(KeepSetup, device_id=device_ids, epoch=epochs, pending=pending),

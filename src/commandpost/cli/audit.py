@@ -1,11 +1,12 @@
 """`commandpost audit list`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from commandpost.cli.answers import print_json, print_table
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
+from commandpost.cli.admin_verb import perform
+from commandpost.cli.answers import print_table
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption
 
 app = typer.Typer(help="Who did what: calls that change something, and refused credentials.", no_args_is_help=True)
 
@@ -26,11 +27,9 @@ def list_entries(
     as_json: JsonOption = False,
 ) -> None:
     """List entries, newest first. `times` counts calls of one second that differ in nothing else."""
-    from commandpost.cli.admin_client import call
-
     parameters = {"product_id": product, "before": before, "limit": limit}
-    answer = call(read_settings(config, data_dir), "audit.list", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        print_table(answer["entries"], _COLUMNS, empty="nothing was done yet")
+    perform("audit.list", parameters, config, data_dir, as_json=as_json, show=_print_entries)
+
+
+def _print_entries(answer: Any) -> None:  # Any: JSON
+    print_table(answer["entries"], _COLUMNS, empty="nothing was done yet")

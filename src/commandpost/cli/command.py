@@ -1,11 +1,13 @@
 """`commandpost command list | show | cancel`."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
-from commandpost.cli.answers import print_fields, print_json, print_table
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
+from commandpost.cli.admin_verb import perform
+from commandpost.cli.answers import print_fields, print_table
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption
 
 app = typer.Typer(help="What became of commands.", no_args_is_help=True)
 
@@ -27,15 +29,10 @@ def list_commands(
     as_json: JsonOption = False,
 ) -> None:
     """List commands, newest first."""
-    from commandpost.cli.admin_client import call
-
     parameters = {"product_id": product, "device": device, "before_seq": before, "limit": limit}
-    answer = call(read_settings(config, data_dir), "command.list", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        columns = ("seq", "id", "imei", "mode", "operation", "state", "outcome", "created_at", "finished_at")
-        print_table(answer, columns, empty="no commands here")
+    columns = ("seq", "id", "imei", "mode", "operation", "state", "outcome", "created_at", "finished_at")
+    show = partial(print_table, columns=columns, empty="no commands here")
+    perform("command.list", parameters, config, data_dir, as_json=as_json, show=show)
 
 
 @app.command()
@@ -46,12 +43,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one command with every sending of it."""
-    from commandpost.cli.admin_client import call
+    perform("command.show", {"command_id": command}, config, data_dir, as_json=as_json, show=_print_command)
 
-    answer = call(read_settings(config, data_dir), "command.show", {"command_id": command})
-    if as_json:
-        print_json(answer)
-        return
+
+def _print_command(answer: Any) -> None:  # Any: JSON
     sendings = answer.pop("sendings")
     print_fields(answer)
     if sendings:
@@ -67,10 +62,8 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """Cancel a command that waits; one that is cancelled already stays so."""
-    from commandpost.cli.admin_client import call
 
-    answer = call(read_settings(config, data_dir), "command.cancel", {"command_id": command})
-    if as_json:
-        print_json(answer)
-    else:
+    def tell(answer: Any) -> None:  # Any: JSON
         print(f"command {command} was cancelled" + ("" if answer["cancelled"] else " already"))
+
+    perform("command.cancel", {"command_id": command}, config, data_dir, as_json=as_json, show=tell)

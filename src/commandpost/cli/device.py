@@ -1,11 +1,12 @@
 """`commandpost device add | list | show | remove`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from commandpost.cli.answers import print_fields, print_json, print_table
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
+from commandpost.cli.admin_verb import perform
+from commandpost.cli.answers import print_fields, print_table
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption
 
 app = typer.Typer(help="Devices; those of LwM2M can be added here.", no_args_is_help=True)
 
@@ -34,29 +35,24 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a device."""
-    from commandpost.cli.admin_client import call
+    parameters = {
+        "product_id": product,
+        "imei": imei,
+        "imsi": imsi,
+        "title": title,
+        "description": description,
+        "tags": tag or [],
+        "auto_observe": auto_observe,
+        "auth_code": auth_code,
+        "psk": psk,
+        "psk_hex": psk_hex,
+        "psk_identity": psk_identity,
+    }
+    perform("device.add", parameters, config, data_dir, as_json=as_json, show=_print_added)
 
-    answer = call(
-        read_settings(config, data_dir),
-        "device.add",
-        {
-            "product_id": product,
-            "imei": imei,
-            "imsi": imsi,
-            "title": title,
-            "description": description,
-            "tags": tag or [],
-            "auto_observe": auto_observe,
-            "auth_code": auth_code,
-            "psk": psk,
-            "psk_hex": psk_hex,
-            "psk_identity": psk_identity,
-        },
-    )
-    if as_json:
-        print_json(answer)
-    else:
-        print(f"device {answer['id']} with IMEI {answer['imei']} was added to product {answer['product_id']}")
+
+def _print_added(answer: Any) -> None:  # Any: JSON
+    print(f"device {answer['id']} with IMEI {answer['imei']} was added to product {answer['product_id']}")
 
 
 @app.command("list")
@@ -71,13 +67,11 @@ def list_devices(
     as_json: JsonOption = False,
 ) -> None:
     """List a product's devices."""
-    from commandpost.cli.admin_client import call
-
     parameters = {"product_id": product, "key_words": key_words, "online": online, "page": page, "limit": limit}
-    answer = call(read_settings(config, data_dir), "device.list", parameters)
-    if as_json:
-        print_json(answer)
-        return
+    perform("device.list", parameters, config, data_dir, as_json=as_json, show=_print_page)
+
+
+def _print_page(answer: Any) -> None:  # Any: JSON
     columns = ("id", "protocol", "imei", "title", "online", "last_heard_at", "manufacturer", "model")
     print_table(answer["devices"], columns, empty="no devices here")
     if answer["devices"] and answer["total"] > len(answer["devices"]):
@@ -93,12 +87,11 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one device, and what is known of its objects."""
-    from commandpost.cli.admin_client import call
+    parameters = {"product_id": product, "device": device}
+    perform("device.show", parameters, config, data_dir, as_json=as_json, show=_print_device)
 
-    answer = call(read_settings(config, data_dir), "device.show", {"product_id": product, "device": device})
-    if as_json:
-        print_json(answer)
-        return
+
+def _print_device(answer: Any) -> None:  # Any: JSON
     resources = answer.pop("resources")
     print_fields(answer)
     for each in resources:
@@ -116,12 +109,9 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove a device with its commands and their history; one that is not there counts as removed."""
-    from commandpost.cli.admin_client import call
 
-    answer = call(read_settings(config, data_dir), "device.remove", {"product_id": product, "device": device})
-    if as_json:
-        print_json(answer)
-    elif answer["removed"]:
-        print(f"device {device} was removed")
-    else:
-        print(f"device {device} is not there")
+    def tell(answer: Any) -> None:  # Any: JSON
+        print(f"device {device} was removed" if answer["removed"] else f"device {device} is not there")
+
+    parameters = {"product_id": product, "device": device}
+    perform("device.remove", parameters, config, data_dir, as_json=as_json, show=tell)

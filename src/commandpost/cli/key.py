@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from commandpost.cli.answers import print_fields, print_json
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
+from commandpost.cli.admin_verb import perform
+from commandpost.cli.answers import print_fields
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption
 
 app = typer.Typer(help="The keys of a product.", no_args_is_help=True)
 
@@ -27,13 +28,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a product's keys: MasterKey (the api-key of applications), access key (it signs tokens), register code."""
-    from commandpost.cli.admin_client import call
-
-    answer = call(read_settings(config, data_dir), "key.show", {"product_id": product})
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields(answer)
+    perform("key.show", {"product_id": product}, config, data_dir, as_json=as_json, show=print_fields)
 
 
 @app.command()
@@ -55,17 +50,8 @@ def rotate(
     as_json: JsonOption = False,
 ) -> None:
     """Put a new key in place of one, which is refused from then on or after the overlap, and show all of them."""
-    from commandpost.cli.admin_client import call
-
-    answer = call(
-        read_settings(config, data_dir),
-        "key.rotate",
-        {"product_id": product, "kind": kind.value, "overlap_s": overlap or None},
-    )
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields(answer)
+    parameters = {"product_id": product, "kind": kind.value, "overlap_s": overlap or None}
+    perform("key.rotate", parameters, config, data_dir, as_json=as_json, show=print_fields)
 
 
 def format_first_key(*, product_id: int, name: str, master_key: str) -> str:

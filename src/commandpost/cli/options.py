@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from commandpost.cli.exit_codes import ExitCode
 from commandpost.cli.failures import CliFailure
 from commandpost.config import ConfigError, Settings, load_settings
+
+Choice = TypeVar("Choice", bound=Enum)
 
 DataDirOption = Annotated[
     Path | None,
@@ -60,3 +63,16 @@ def read_settings(
         return load_settings(config_file=config_file, environment=os.environ, flags=flags)
     except ConfigError as error:
         raise CliFailure(str(error), ExitCode.USAGE) from error
+
+
+def parse_choice(flag: str, name: str, choices: type[Choice]) -> Choice:
+    """Read one of a few names, for an option whose choices are too slow to import for a help text.
+
+    Raises:
+        CliFailure: it is none of them.
+    """
+    try:
+        return choices(name.lower())
+    except ValueError:
+        names = ", ".join(each.value for each in choices)
+        raise CliFailure(f"{flag} is {name!r}: {names} are allowed", ExitCode.USAGE) from None

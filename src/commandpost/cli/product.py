@@ -1,12 +1,14 @@
 """`commandpost product create | list | set`."""
 
 from enum import Enum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
-from commandpost.cli.answers import print_fields, print_json, print_table
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
+from commandpost.cli.admin_verb import perform
+from commandpost.cli.answers import print_fields, print_table
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption
 
 app = typer.Typer(help="Products: the circles of keys, devices and commands.", no_args_is_help=True)
 
@@ -79,50 +81,39 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a product with its keys, and show them."""
-    from commandpost.cli.admin_client import call
+    parameters = {
+        "name": name,
+        "product_id": product_id,
+        "auto_discover": auto_discover,
+        "imei_rule": _value(imei_rule),
+        "allow_imei_only": allow_imei_only,
+        "execute_delivery": _value(execute_delivery),
+        "device_security": _value(device_security),
+        "bootstrap_uri": bootstrap_uri,
+        "bootstrap_secure_uri": bootstrap_secure_uri,
+    }
+    perform("product.create", parameters, config, data_dir, as_json=as_json, show=_print_created, may_create=True)
 
-    answer = call(
-        read_settings(config, data_dir),
-        "product.create",
-        {
-            "name": name,
-            "product_id": product_id,
-            "auto_discover": auto_discover,
-            "imei_rule": _value(imei_rule),
-            "allow_imei_only": allow_imei_only,
-            "execute_delivery": _value(execute_delivery),
-            "device_security": _value(device_security),
-            "bootstrap_uri": bootstrap_uri,
-            "bootstrap_secure_uri": bootstrap_secure_uri,
-        },
-        may_create=True,
-    )
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({name: answer[name] for name in ("id", "name", "master_key", "access_key", "register_code")})
+
+def _print_created(answer: Any) -> None:  # Any: JSON
+    print_fields({name: answer[name] for name in ("id", "name", "master_key", "access_key", "register_code")})
 
 
 @app.command("list")
 def list_products(data_dir: DataDirOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the products."""
-    from commandpost.cli.admin_client import call
-
-    answer = call(read_settings(config, data_dir), "product.list", {})
-    if as_json:
-        print_json(answer)
-    else:
-        columns = (
-            "id",
-            "name",
-            "auto_discover",
-            "imei_rule",
-            "allow_imei_only",
-            "execute_delivery",
-            "device_security",
-            "created_at",
-        )
-        print_table(answer, columns, empty="no products yet: `commandpost product create NAME` makes one")
+    columns = (
+        "id",
+        "name",
+        "auto_discover",
+        "imei_rule",
+        "allow_imei_only",
+        "execute_delivery",
+        "device_security",
+        "created_at",
+    )
+    show = partial(print_table, columns=columns, empty="no products yet: `commandpost product create NAME` makes one")
+    perform("product.list", {}, config, data_dir, as_json=as_json, show=show)
 
 
 @app.command("set")
@@ -141,27 +132,18 @@ def set_product(
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given of a product; the rest stays as it is."""
-    from commandpost.cli.admin_client import call
-
-    answer = call(
-        read_settings(config, data_dir),
-        "product.set",
-        {
-            "product_id": product,
-            "name": name,
-            "auto_discover": auto_discover,
-            "imei_rule": _value(imei_rule),
-            "allow_imei_only": allow_imei_only,
-            "execute_delivery": _value(execute_delivery),
-            "device_security": _value(device_security),
-            "bootstrap_uri": bootstrap_uri,
-            "bootstrap_secure_uri": bootstrap_secure_uri,
-        },
-    )
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields(answer)
+    parameters = {
+        "product_id": product,
+        "name": name,
+        "auto_discover": auto_discover,
+        "imei_rule": _value(imei_rule),
+        "allow_imei_only": allow_imei_only,
+        "execute_delivery": _value(execute_delivery),
+        "device_security": _value(device_security),
+        "bootstrap_uri": bootstrap_uri,
+        "bootstrap_secure_uri": bootstrap_secure_uri,
+    }
+    perform("product.set", parameters, config, data_dir, as_json=as_json, show=print_fields)
 
 
 def _value(choice: Enum | None) -> object:

@@ -1,11 +1,13 @@
 """`commandpost push add | list | remove | verify | failures | replay`."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
-from commandpost.cli.answers import print_fields, print_json, print_table
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption, read_settings
+from commandpost.cli.admin_verb import perform
+from commandpost.cli.answers import print_fields, print_table
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, ProductOption
 
 app = typer.Typer(help="Who is told of a product's events, over HTTP.", no_args_is_help=True)
 
@@ -47,8 +49,6 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Push the events of a product to a server that answers the verification."""
-    from commandpost.cli.admin_client import call
-
     parameters = {
         "product_id": product,
         "url": url,
@@ -58,11 +58,7 @@ def add(
         "batch_count": batch_count,
         "batch_interval_ms": batch_interval_ms,
     }
-    answer = call(read_settings(config, data_dir), "push.add", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields(answer)
+    perform("push.add", parameters, config, data_dir, as_json=as_json, show=print_fields)
 
 
 @app.command("list")
@@ -73,14 +69,9 @@ def list_subscriptions(
     as_json: JsonOption = False,
 ) -> None:
     """List the subscriptions of a product."""
-    from commandpost.cli.admin_client import call
-
-    answer = call(read_settings(config, data_dir), "push.list", {"product_id": product})
-    if as_json:
-        print_json(answer)
-    else:
-        columns = ("id", "url", "kinds", "encrypted", "batch", "created_at")
-        print_table(answer, columns, empty="no subscriptions here")
+    columns = ("id", "url", "kinds", "encrypted", "batch", "created_at")
+    show = partial(print_table, columns=columns, empty="no subscriptions here")
+    perform("push.list", {"product_id": product}, config, data_dir, as_json=as_json, show=show)
 
 
 @app.command()
@@ -92,14 +83,12 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove a subscription, and what waits for it; one that is not there is removed already."""
-    from commandpost.cli.admin_client import call
+
+    def tell(answer: Any) -> None:  # Any: JSON
+        print(f"subscription {subscription} was removed" + ("" if answer["removed"] else " already"))
 
     parameters = {"product_id": product, "subscription_id": subscription}
-    answer = call(read_settings(config, data_dir), "push.remove", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        print(f"subscription {subscription} was removed" + ("" if answer["removed"] else " already"))
+    perform("push.remove", parameters, config, data_dir, as_json=as_json, show=tell)
 
 
 @app.command()
@@ -111,14 +100,12 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a receiver again to show that it is one; nothing changes."""
-    from commandpost.cli.admin_client import call
+
+    def tell(_: object) -> None:
+        print(f"subscription {subscription} answers as it should")
 
     parameters = {"product_id": product, "subscription_id": subscription}
-    answer = call(read_settings(config, data_dir), "push.verify", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        print(f"subscription {subscription} answers as it should")
+    perform("push.verify", parameters, config, data_dir, as_json=as_json, show=tell)
 
 
 @app.command()
@@ -134,15 +121,10 @@ def failures(
     as_json: JsonOption = False,
 ) -> None:
     """List the events that were given up, newest first."""
-    from commandpost.cli.admin_client import call
-
     parameters = {"product_id": product, "subscription_id": subscription, "before": before, "limit": limit}
-    answer = call(read_settings(config, data_dir), "push.failures", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        columns = ("id", "device_id", "kind", "at", "failures", "failing_since", "given_up_at", "reason")
-        print_table(answer, columns, empty="nothing was given up")
+    columns = ("id", "device_id", "kind", "at", "failures", "failing_since", "given_up_at", "reason")
+    show = partial(print_table, columns=columns, empty="nothing was given up")
+    perform("push.failures", parameters, config, data_dir, as_json=as_json, show=show)
 
 
 @app.command()
@@ -157,12 +139,10 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what was given up again, behind what waits."""
-    from commandpost.cli.admin_client import call
-
     parameters = {"product_id": product, "subscription_id": subscription, "failure_id": failure}
-    answer = call(read_settings(config, data_dir), "push.replay", parameters)
-    if as_json:
-        print_json(answer)
-    else:
-        count = answer["replayed"]
-        print(f"{count} event{' is' if count == 1 else 's are'} told again")
+    perform("push.replay", parameters, config, data_dir, as_json=as_json, show=_print_replayed)
+
+
+def _print_replayed(answer: Any) -> None:  # Any: JSON
+    count = answer["replayed"]
+    print(f"{count} event{' is' if count == 1 else 's are'} told again")

@@ -13,12 +13,10 @@ from commandpost.cli import simulate_streams as streams
 from commandpost.cli.exit_codes import ExitCode
 from commandpost.cli.failures import CliFailure
 from commandpost.cli.fleet_run import progress_s, run_and_tell
-from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
+from commandpost.cli.options import ConfigOption, DataDirOption, JsonOption, parse_choice, read_settings
 
 if TYPE_CHECKING:
     from commandpost.config import Settings
-    from commandpost.simulation.behaviours import Behaviour
-    from commandpost.simulation.bootstrap_client import BootstrapConduct
     from commandpost.simulation.fleet_settings import FleetProgress
 
 LWM2M_ONLY: Final = frozenset({"imei_start", "lifetime", "loss", "bootstrap"})
@@ -163,8 +161,10 @@ def simulate(
         streams.simulate_streams(wish, seed=seed, as_json=as_json)
         return
     from commandpost.config import parse_listen_address
+    from commandpost.simulation.behaviours import Behaviour
+    from commandpost.simulation.bootstrap_client import BootstrapConduct
     from commandpost.simulation.fleet import run_fleet
-    from commandpost.simulation.fleet_settings import FleetError, FleetSettings
+    from commandpost.simulation.fleet_settings import FleetError, FleetSettings, Pace
 
     if coaps is not None and psk is None:
         raise CliFailure("--coaps needs --psk: devices prove themselves by a key", ExitCode.USAGE)
@@ -177,18 +177,15 @@ def simulate(
         fleet = FleetSettings(
             coap_host=address.host,
             coap_port=address.port,
-            count=count,
+            pace=Pace(count=count, ramp_per_s=ramp, duration_s=duration, progress_s=progress_s()),
             imei_start=imei_start,
             lifetime_s=lifetime,
             sleep_s=sleep,
             awake_s=awake,
             notify_s=notify,
             loss=loss,
-            behaviour=_parse_behaviour(behaviour),
-            bootstrap=None if bootstrap is None else _parse_bootstrap(bootstrap),
-            ramp_per_s=ramp,
-            duration_s=duration,
-            progress_s=progress_s(),
+            behaviour=parse_choice("--behaviour", behaviour, Behaviour),
+            bootstrap=None if bootstrap is None else parse_choice("--bootstrap", bootstrap, BootstrapConduct),
             registry_url=register_api,
             api_key=key,
             psk=psk,
@@ -212,25 +209,6 @@ def _refuse_strangers(context: typer.Context, flag: str) -> None:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in strangers[flag] and source is not None and source.name == "COMMANDLINE":
             raise CliFailure(f"{parameter.opts[0]} means nothing to the devices of {flag}", ExitCode.USAGE)
-
-
-def _parse_behaviour(name: str) -> "Behaviour":
-    from commandpost.simulation.behaviours import Behaviour
-
-    try:
-        return Behaviour(name.lower())
-    except ValueError:
-        names = ", ".join(each.value for each in Behaviour)
-        raise CliFailure(f"--behaviour is {name!r}: {names} are allowed", ExitCode.USAGE) from None
-
-
-def _parse_bootstrap(name: str) -> "BootstrapConduct":
-    from commandpost.simulation.bootstrap_client import BootstrapConduct
-
-    try:
-        return BootstrapConduct(name.lower())
-    except ValueError:
-        raise CliFailure(f"--bootstrap is {name!r}: module or generic is allowed", ExitCode.USAGE) from None
 
 
 async def _ask_for_coap(settings: "Settings") -> str:

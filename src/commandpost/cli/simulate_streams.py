@@ -10,11 +10,11 @@ import typer
 from commandpost.cli.exit_codes import ExitCode
 from commandpost.cli.failures import CliFailure
 from commandpost.cli.fleet_run import progress_s, run_and_tell
+from commandpost.cli.options import parse_choice
 
 if TYPE_CHECKING:
     from commandpost.protocols.data_report import DataType
     from commandpost.protocols.mqtt.packet_types import Version
-    from commandpost.simulation.stream_behaviours import StreamBehaviour
     from commandpost.simulation.stream_fleet_settings import StreamProgress
 
 REPORT_TYPE_MAX: Final = 7  # southbound reference 5.3
@@ -108,6 +108,7 @@ def simulate_streams(wish: StreamWish, *, seed: int | None, as_json: bool) -> No
     """
     from commandpost.config import parse_listen_address
     from commandpost.simulation.fleet_settings import FleetError, Pace
+    from commandpost.simulation.stream_behaviours import StreamBehaviour
     from commandpost.simulation.stream_device_settings import StreamDeviceSettings
     from commandpost.simulation.stream_fleet import run_stream_fleet
     from commandpost.simulation.stream_fleet_settings import StreamFleetSettings, StreamProtocol
@@ -141,23 +142,13 @@ def simulate_streams(wish: StreamWish, *, seed: int | None, as_json: bool) -> No
                 awake_s=wish.awake,
                 report_s=wish.report,
                 report_types=_parse_types(wish.report_types),
-                behaviour=_parse_behaviour(wish.behaviour),
+                behaviour=parse_choice("--behaviour", wish.behaviour, StreamBehaviour),
                 slow_answer_s=wish.slow_answer,
             ),
         )
     except FleetError as error:
         raise CliFailure(str(error), ExitCode.USAGE) from error
     run_and_tell(partial(run_stream_fleet, fleet), describe=_describe, seed=seed, as_json=as_json)
-
-
-def _parse_behaviour(name: str) -> "StreamBehaviour":
-    from commandpost.simulation.stream_behaviours import StreamBehaviour
-
-    try:
-        return StreamBehaviour(name.lower())
-    except ValueError:
-        names = ", ".join(each.value for each in StreamBehaviour)
-        raise CliFailure(f"--behaviour is {name!r}: {names} are allowed", ExitCode.USAGE) from None
 
 
 def _parse_version(text: str) -> "Version":

@@ -229,8 +229,10 @@ class MqttSettings:
             "from accepting a connection to its whole CONNECT, the TLS handshake included; no byte prolongs it",
         ),
     )
+    # No more than may pile up for a subscriber beside its own (southbound.stream_peer.OUTPUT_BYTES_MAX): a message that
+    # could never be handed on would end its connection again and again.
     packet_bytes_max: int = field(
-        default=3_276_800, metadata=means(whole(1_024, 268_435_455), "largest packet a device may send")
+        default=3_276_800, metadata=means(whole(1_024, 3_670_016), "largest packet a device may send")
     )
     session_expiry_s: int = field(
         default=7 * 86_400,

@@ -1,6 +1,7 @@
-"""Small typed identifiers, and how a command's id is written.
+"""Small typed identifiers, and how they are written.
 
-Here: the types, and text <-> bytes for command ids. Not here: making new ids, which is the `IdSource` port's duty.
+Here: the types, reading the ids of products and devices, and text <-> bytes for command ids. Not here: making new
+ids, which is the `IdSource` port's duty.
 """
 
 from typing import Final, NewType
@@ -25,6 +26,25 @@ ID_MAX: Final = 2**63 - 1  # of everything else that is numbered: what a store's
 
 _COMMAND_ID_BYTES: Final = 16
 _HYPHENS: Final = (8, 13, 18, 23)
+
+
+def parse_product_id(text: str) -> ProductId | None:
+    """Read the id of a product; None when the text can be none."""
+    number = _parse_digits(text, ID_MAX)
+    return None if number is None else ProductId(number)
+
+
+def parse_device_id(text: str) -> DeviceId | None:
+    """Read the id of a device; None when the text can be none."""
+    number = _parse_digits(text, DEVICE_ID_MAX)
+    return None if number is None else DeviceId(number)
+
+
+def _parse_digits(text: str, number_max: int) -> int | None:
+    if len(text) > len(str(number_max)) or not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text)
+    return number if 1 <= number <= number_max else None
 
 
 def format_command_id(command_id: CommandId) -> str:

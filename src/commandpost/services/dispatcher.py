@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from commandpost.domain.command import Answer, Attempt, AttemptEnd, Command, Trigger
 from commandpost.domain.errors import DeviceOffline, Overloaded
-from commandpost.domain.facts import DropObservation, Fact, Priority, RecordInstant, RecordLateAnswer
+from commandpost.domain.facts import Fact, Priority, RecordInstant, RecordLateAnswer
 from commandpost.domain.ids import AttemptId, DeviceId, StartId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import (
@@ -26,6 +26,7 @@ from commandpost.domain.ports import (
     Timer,
 )
 from commandpost.domain.session import Remote, Session
+from commandpost.domain.session_facts import DropObservation
 from commandpost.services.flight import Workbench
 from commandpost.services.instant_callers import InstantCallers, InstantResult
 from commandpost.services.lane import Lane, LaneSettings

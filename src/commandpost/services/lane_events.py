@@ -7,21 +7,14 @@ effect is carried out (dispatcher).
 from dataclasses import dataclass, field
 
 from commandpost.domain.command import Attempt, AttemptEnd, Command, Outcome, Trigger
-from commandpost.domain.facts import (
-    AddObservation,
-    Claim,
-    Fact,
-    FinishAndClaim,
-    LateAnswer,
-    NotClaimed,
-    WaitingFor,
-)
+from commandpost.domain.facts import Claim, Fact, FinishAndClaim, LateAnswer, NotClaimed, WaitingFor
 from commandpost.domain.ids import AttemptId
 from commandpost.domain.instant import Instant
 from commandpost.domain.operation import Lwm2mOperation
 from commandpost.domain.ports import PreparedOperation, Transmission
 from commandpost.domain.resource import OperationResult
 from commandpost.domain.session import Session
+from commandpost.domain.session_facts import AddObservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

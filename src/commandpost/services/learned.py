@@ -4,10 +4,10 @@ Source: southbound reference 1.6; northbound reference 4.4, 4.6.
 """
 
 from commandpost.domain.command import AttemptEnd, Outcome
-from commandpost.domain.facts import KeepIdentity, KeepResources
 from commandpost.domain.operation import CancelObserve, Discover, Observe
 from commandpost.domain.resource import DiscoveredObject, ResourcePath
 from commandpost.domain.session import Session, SetupKind
+from commandpost.domain.session_facts import KeepIdentity, KeepResources
 from commandpost.services.flight import Flight
 from commandpost.services.lane_events import DropToken, LaneEffect, Write
 from commandpost.services.setup import read_identity

@@ -13,15 +13,12 @@ from typing import Final, Protocol
 from commandpost.domain.command import Transport
 from commandpost.domain.device import Device
 from commandpost.domain.errors import DomainError
-from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
+from commandpost.domain.ids import ProductId, parse_device_id, parse_product_id
 from commandpost.domain.ports import StoreReader
 from commandpost.domain.proof import Proof, ProofKind, fingerprint_auth_info
 
 SECRET_BYTES_MAX: Final = 2_048  # auth_info has at most 512 characters, a token a few hundred
 TOKEN_PREFIX: Final = b"version="  # southbound reference 5.5: what tells a token from any other password
-
-_PRODUCT_ID_DIGITS_MAX: Final = 19
-_DEVICE_ID_DIGITS_MAX: Final = 10
 
 
 class LoginRefusal(Enum):
@@ -96,7 +93,7 @@ class Logins:
         self, transport: Transport, device_id: str, product_id: str, password: bytes
     ) -> Login | LoginRefusal:
         device = await self._find(transport, device_id)
-        is_of_product = device is not None and _parse_id(product_id, _PRODUCT_ID_DIGITS_MAX) == device.product_id
+        is_of_product = device is not None and parse_product_id(product_id) == device.product_id
         if device is None or not is_of_product or len(password) > SECRET_BYTES_MAX:
             return LoginRefusal.UNKNOWN
         if password.startswith(TOKEN_PREFIX):
@@ -129,8 +126,8 @@ class Logins:
         return await self._answer(transport, found, f"product_id {product_id}", remote)
 
     async def _by_auth_info(self, transport: Transport, product_id: str, auth_info: bytes) -> Login | LoginRefusal:
-        number = _parse_id(product_id, _PRODUCT_ID_DIGITS_MAX)
-        product = None if number is None else await self._reader.find_product(ProductId(number))
+        number = parse_product_id(product_id)
+        product = None if number is None else await self._reader.find_product(number)
         text = _decode(auth_info) if 0 < len(auth_info) <= SECRET_BYTES_MAX else None
         if product is None or text is None:
             return LoginRefusal.UNKNOWN
@@ -142,10 +139,8 @@ class Logins:
         return LoginRefusal.UNKNOWN
 
     async def _find(self, transport: Transport, device_id: str) -> Device | None:
-        number = _parse_id(device_id, _DEVICE_ID_DIGITS_MAX)
-        if number is None or not 1 <= number <= DEVICE_ID_MAX:
-            return None
-        device = await self._reader.find_device(DeviceId(number))
+        number = parse_device_id(device_id)
+        device = None if number is None else await self._reader.find_device(number)
         return device if device is not None and device.payload_transport is transport else None
 
     async def _prove(self, device: Device, *, key: bytes | None = None, token: bytes | None = None) -> Proof | None:
@@ -204,7 +199,3 @@ def _decode(raw: bytes) -> str | None:
         return raw.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _parse_id(text: str, digits_max: int) -> int | None:
-    return int(text) if 0 < len(text) <= digits_max and text.isascii() and text.isdigit() else None

@@ -10,18 +10,13 @@ from dataclasses import dataclass
 from commandpost.domain.command import AttemptEnd, Command, Outcome
 from commandpost.domain.command_state import AttemptEvent, FailedForNow, FailedTooLate
 from commandpost.domain.delivery import after_attempt
-from commandpost.domain.facts import (
-    AddObservation,
-    Claim,
-    FinishAndClaim,
-    KeepSetup,
-    RefuseCommand,
-)
+from commandpost.domain.facts import Claim, FinishAndClaim, RefuseCommand
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.instant import SECOND_MS
 from commandpost.domain.operation import Deliver, Observe
 from commandpost.domain.ports import PreparedOperation, Unencodable
 from commandpost.domain.session import Observation, Session, SetupStep
+from commandpost.domain.session_facts import AddObservation, KeepSetup
 from commandpost.services.flight import Flight, Stage, Workbench, instant_attempt, make_claim, make_request
 from commandpost.services.instants import InstantQueue, begin_attempt, end_attempt, end_unsent, may_send_again
 from commandpost.services.lane_events import (

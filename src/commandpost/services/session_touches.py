@@ -7,10 +7,10 @@ import asyncio
 from typing import Final
 
 from commandpost.domain.errors import Overloaded
-from commandpost.domain.facts import TouchSession
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import StoreWriter
 from commandpost.domain.session import Session, stored_slack_ms
+from commandpost.domain.session_facts import TouchSession
 from commandpost.services.session_table import SessionTable
 
 _FLUSH_SLICE: Final = 500

@@ -12,10 +12,10 @@ from weakref import WeakValueDictionary
 
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import PortError
-from commandpost.domain.facts import ChangeSession
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.ports import Clock, EventSink, StoreReader, StoreWriter
 from commandpost.domain.session import Remote, Session
+from commandpost.domain.session_facts import ChangeSession
 from commandpost.services.background import Background
 from commandpost.services.registration import (
     IMEI_CHARACTERS_MAX,
@@ -114,7 +114,12 @@ class SessionUpdates:
         changed = replace(session)
         apply_update(changed, update, device, product, self._settings)
         changed.deadline = deadline_of(changed.lifetime_s, self._clock.wall_ms(), self._settings)
-        fact = ChangeSession(session=changed, has_new_objects=changed.links != session.links)
+        kept = {observation.coap_token for observation in changed.observations}
+        fact = ChangeSession(
+            session=changed,
+            dropped_tokens=tuple(each.coap_token for each in session.observations if each.coap_token not in kept),
+            has_new_objects=changed.links != session.links,
+        )
         self._unwritten[session.device_id] = changed
         try:
             is_written = await self._writer.perform(fact)

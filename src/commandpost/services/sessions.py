@@ -15,11 +15,11 @@ from dataclasses import replace
 
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import PortError
-from commandpost.domain.facts import AddObservation, DropObservation, EndSession, StartSession
 from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Clock, EventSink, IdSource, SecretBox, StoreReader, StoreWriter
 from commandpost.domain.session import Observation, Remote, Session
+from commandpost.domain.session_facts import AddObservation, DropObservation, EndSession, StartSession
 from commandpost.services.registrants import find_registrant
 from commandpost.services.registration import (
     IMEI_CHARACTERS_MAX,

@@ -1,12 +1,13 @@
 """Thousands of simulated devices in one process, on real UDP sockets, on one event loop.
 
-Here: creating, switching on, counting, and stopping. Not here: the rate (fleet_pace), what a device does
+Here: what a device of it is made of, and its counts. Not here: how a fleet runs (fleet_runner), what a device does
 (lwm2m_device), and fleets on TCP (stream_fleet). Time and randomness are given, as everywhere.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from commandpost.domain.ports import Clock
@@ -14,14 +15,14 @@ from commandpost.simulation.device_channel import DeviceLink
 from commandpost.simulation.device_registry import DeviceRegistry
 from commandpost.simulation.device_settings import DeviceCounters
 from commandpost.simulation.dtls_device_link import DtlsCredential, DtlsDeviceLink
-from commandpost.simulation.fleet_pace import create_all, keep_pace
+from commandpost.simulation.fleet_runner import FleetRunner, resolve
 from commandpost.simulation.fleet_settings import FleetError, FleetProgress, FleetSettings
 from commandpost.simulation.lwm2m_device import SimulatedDevice
-from commandpost.simulation.udp_device_link import LinkCounters, ServerAddress, UdpDeviceLink, allow_descriptors
+from commandpost.simulation.udp_device_link import LinkCounters, ServerAddress, UdpDeviceLink
 
 
-class Fleet:
-    """One run of a fleet."""
+class Fleet(FleetRunner[FleetSettings, FleetProgress]):
+    """One run of a fleet that speaks LwM2M."""
 
     def __init__(
         self,
@@ -31,44 +32,14 @@ class Fleet:
         random: Random,
         on_progress: Callable[[FleetProgress], object] | None = None,
     ) -> None:
-        """Prepare; nothing is opened yet.
-
-        Args:
-            clock: its monotonic time is that of the event loop `run` is called on.
-            random: the only source of chance; every device gets a generator seeded from it.
-            on_progress: hears every `progress_s`, and once at the end.
-        """
-        self._settings = settings
-        self._clock = clock
-        self._random = random
-        self._on_progress = on_progress
+        """Prepare, as every fleet does."""
+        super().__init__(settings, clock=clock, random=random, on_progress=on_progress)
         self._counters = DeviceCounters()
         self._link_counters = LinkCounters()
         self._links: list[UdpDeviceLink] = []
         self._protected: list[DtlsDeviceLink] = []
-        self._created = 0
-        self._existing = 0
-        self._began_at = 0.0
         self.devices: list[SimulatedDevice] = []
         """Those that have been switched on, in order of their IMEI."""
-
-    async def run(self, stop: asyncio.Event) -> FleetProgress:
-        """Run until `stop` is set or `duration_s` is over, and give the last count.
-
-        Raises:
-            FleetError: too many sockets, an unknown host, or an HTTP API that refuses.
-        """
-        self._began_at = self._clock.monotonic()
-        allow_descriptors(self._settings.count)
-        server = await self._resolve()
-        try:
-            await self._create_devices(stop)
-            await self._live(server, stop)
-        finally:
-            progress = self.progress()
-            self._close()
-        self._tell(progress)
-        return progress
 
     def progress(self) -> FleetProgress:
         """Count."""
@@ -95,43 +66,15 @@ class Fleet:
             last_failure=counters.last_failure,
         )
 
-    async def _resolve(self) -> ServerAddress:
-        host, port = self._settings.coap_host, self._settings.coap_port
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError) as error:
-            raise FleetError(f"the CoAP address {host}:{port} cannot be resolved: {error}") from error
-        return ServerAddress(family=found[0][0], socket_address=found[0][4])
-
-    async def _create_devices(self, stop: asyncio.Event) -> None:
+    async def _find_server(self) -> Callable[[], object]:
         settings = self._settings
-        if settings.registry_url is None or settings.api_key is None:
-            return
+        family, address = await resolve(settings.coap_host, settings.coap_port, socket.SOCK_DGRAM)
+        return partial(self._switch_on, ServerAddress(family=family, socket_address=address))
 
-        async def create(registry: DeviceRegistry, index: int) -> None:
-            device = settings.device(index)
-            assert device.imsi is not None
-            is_new = await registry.create(imei=device.imei, imsi=device.imsi, psk=settings.psk)
-            self._created += is_new
-            self._existing += not is_new
-
-        await create_all(
-            settings.pace,
-            url=settings.registry_url,
-            api_key=settings.api_key,
-            stop=stop,
-            create=create,
-            tell=lambda: self._tell(self.progress()),
-        )
-
-    async def _live(self, server: ServerAddress, stop: asyncio.Event) -> None:
-        await keep_pace(
-            self._settings.pace,
-            clock=self._clock,
-            stop=stop,
-            switch_on=lambda: self._switch_on(server),
-            tell=lambda: self._tell(self.progress()),
-        )
+    async def _create(self, registry: DeviceRegistry, index: int) -> bool:
+        device = self._settings.device(index)
+        assert device.imsi is not None
+        return await registry.create(imei=device.imei, imsi=device.imsi, psk=self._settings.psk)
 
     def _switch_on(self, server: ServerAddress) -> None:
         loop = asyncio.get_running_loop()
@@ -145,7 +88,8 @@ class Fleet:
                 counters=self._link_counters,
             )
         except OSError as error:
-            raise FleetError(f"device {len(self.devices) + 1} of {self._settings.count}: no socket: {error}") from error
+            count = self._settings.pace.count
+            raise FleetError(f"device {len(self.devices) + 1} of {count}: no socket: {error}") from error
         self._links.append(link)
         settings = self._settings.device(len(self.devices))
         device = SimulatedDevice(
@@ -179,10 +123,6 @@ class Fleet:
         )
         self._protected.append(protected)
         return protected
-
-    def _tell(self, progress: FleetProgress) -> None:
-        if self._on_progress is not None:
-            self._on_progress(progress)
 
     def _close(self) -> None:
         for device in self.devices:

@@ -40,12 +40,33 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FleetSettings:
+class FleetPlan:
+    """What fleets of either kind are told."""
+
+    pace: Pace
+    registry_url: str | None = None
+    """Where the devices are created first, such as `http://127.0.0.1:8080`; None: they are known already."""
+    api_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a key that is missing, and one that nobody would use, with the names that people typed."""
+        if self.logs_in_by_key and self.api_key is None:
+            raise FleetError("an EDP login of form 1 needs an api-key")
+        if not self.logs_in_by_key and (self.registry_url is None) != (self.api_key is None):
+            raise FleetError("creating devices first needs both the address of the HTTP API and an api-key")
+
+    @property
+    def logs_in_by_key(self) -> bool:
+        """Whether the api-key is also what the devices log in with."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings(FleetPlan):
     """Which devices, where they register, and how they behave. IMEI and IMSI count up side by side."""
 
     coap_host: str
     coap_port: int
-    count: int
     imei_start: int = IMEI_START_DEFAULT
     imsi_start: int = IMSI_START_DEFAULT
     lifetime_s: int = 300
@@ -60,14 +81,6 @@ class FleetSettings:
     deduplicates: bool = True
     bootstrap: BootstrapConduct | None = None
     """Ask for a bootstrap before the first registration; None: the devices know their server."""
-    ramp_per_s: float = 200.0
-    """How many are switched on in a second."""
-    duration_s: float | None = None
-    """None: until it is stopped."""
-    progress_s: float = 1.0
-    registry_url: str | None = None
-    """Where the devices are created first, such as `http://127.0.0.1:8080`; None: they are known already."""
-    api_key: str | None = None
     psk: str | None = field(default=None, repr=False)
     """The key every device proves itself by over DTLS, its IMEI being the identity; None: no DTLS."""
     has_connection_id: bool = True
@@ -75,28 +88,16 @@ class FleetSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, with the name that people typed."""
-        _ = self.pace  # it refuses for us
+        FleetPlan.__post_init__(self)  # no bare super(): slots=True puts another class in the place of the one it means
         if not 1 <= self.coap_port <= PORT_MAX:
             raise FleetError(f"coap_port {self.coap_port} is out of range: 1 to {PORT_MAX} is allowed")
         for name, first in (("imei_start", self.imei_start), ("imsi_start", self.imsi_start)):
-            if first not in _FIFTEEN_DIGITS or first + self.count - 1 not in _FIFTEEN_DIGITS:
-                raise FleetError(f"{name} {first} and the {self.count - 1} after it must have 15 digits")
+            if first not in _FIFTEEN_DIGITS or first + self.pace.count - 1 not in _FIFTEEN_DIGITS:
+                raise FleetError(f"{name} {first} and the {self.pace.count - 1} after it must have 15 digits")
         if not 0.0 <= self.loss <= 1.0:
             raise FleetError(f"loss {self.loss} is out of range: 0 to 1 is allowed")
-        if (self.registry_url is None) != (self.api_key is None):
-            raise FleetError("creating devices first needs both the address of the HTTP API and an api-key")
         if self.psk is not None and not (self.psk.isascii() and self.psk.isalnum() and len(self.psk) in PSK_LENGTHS):
             raise FleetError(f"psk is {PSK_LENGTHS[0]} to {PSK_LENGTHS[-1]} letters and digits")
-
-    @property
-    def pace(self) -> Pace:
-        """How many, how fast, and for how long."""
-        return Pace(
-            count=self.count,
-            ramp_per_s=self.ramp_per_s,
-            duration_s=self.duration_s,
-            progress_s=self.progress_s,
-        )
 
     def device(self, index: int) -> DeviceSettings:
         """Give the settings of the device at this place, counted from 0."""

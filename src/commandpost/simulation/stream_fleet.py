@@ -1,6 +1,6 @@
 """Thousands of simulated MQTT or EDP devices in one process, each with its own TCP connection, on one event loop.
 
-Here: creating, switching on, counting, and stopping. Not here: the rate (fleet_pace), what a device does
+Here: what a device of it is made of, and its counts. Not here: how a fleet runs (fleet_runner), what a device does
 (stream_device), and fleets on UDP (fleet). Time and randomness are given, as everywhere.
 """
 
@@ -8,12 +8,13 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from commandpost.domain.ports import Clock
 from commandpost.simulation.device_registry import DeviceRegistry
 from commandpost.simulation.edp_device import EdpDeviceClient
-from commandpost.simulation.fleet_pace import create_all, keep_pace
+from commandpost.simulation.fleet_runner import FleetRunner, resolve
 from commandpost.simulation.fleet_settings import FleetError
 from commandpost.simulation.mqtt_device import MqttDeviceClient, MqttLogin
 from commandpost.simulation.stream_client import StreamClient
@@ -21,11 +22,10 @@ from commandpost.simulation.stream_device import StreamDevice
 from commandpost.simulation.stream_device_link import StreamAddress, TcpDeviceLink
 from commandpost.simulation.stream_device_settings import StreamCounters
 from commandpost.simulation.stream_fleet_settings import StreamFleetSettings, StreamProgress
-from commandpost.simulation.udp_device_link import allow_descriptors
 
 
-class StreamFleet:
-    """One run of a fleet."""
+class StreamFleet(FleetRunner[StreamFleetSettings, StreamProgress]):
+    """One run of a fleet that speaks MQTT or EDP."""
 
     def __init__(
         self,
@@ -35,51 +35,13 @@ class StreamFleet:
         random: Random,
         on_progress: Callable[[StreamProgress], object] | None = None,
     ) -> None:
-        """Prepare; nothing is opened yet.
-
-        Args:
-            clock: its monotonic time is that of the event loop `run` is called on.
-            random: the only source of chance; every device gets a generator seeded from it.
-            on_progress: hears every `progress_s`, and once at the end.
-        """
-        self._settings = settings
-        self._clock = clock
-        self._random = random
-        self._on_progress = on_progress
+        """Prepare, as every fleet does."""
+        super().__init__(settings, clock=clock, random=random, on_progress=on_progress)
         self._counters = StreamCounters()
-        self._created = 0
-        self._existing = 0
-        self._began_at = 0.0
         self._device_ids: dict[int, str] = {}
         """Of devices that were created, by place."""
         self.devices: list[StreamDevice] = []
         """Those that have been switched on, in order."""
-
-    async def run(self, stop: asyncio.Event) -> StreamProgress:
-        """Run until `stop` is set or `duration_s` is over, and give the last count.
-
-        Raises:
-            FleetError: too many connections, an unknown host, a bad certificate file, or an HTTP API that refuses.
-        """
-        self._began_at = self._clock.monotonic()
-        allow_descriptors(self._settings.pace.count)
-        server = await self._resolve()
-        try:
-            await self._create_devices(stop)
-            await keep_pace(
-                self._settings.pace,
-                clock=self._clock,
-                stop=stop,
-                switch_on=lambda: self._switch_on(server),
-                tell=self._tell,
-            )
-        finally:
-            progress = self.progress()
-            for device in self.devices:
-                device.stop()
-            await asyncio.sleep(0)  # the loop closes the connections
-        self._tell(progress)
-        return progress
 
     def progress(self) -> StreamProgress:
         """Count."""
@@ -108,19 +70,12 @@ class StreamFleet:
             last_end=counters.last_end,
         )
 
-    async def _resolve(self) -> StreamAddress:
+    async def _find_server(self) -> Callable[[], object]:
         settings = self._settings
-        host, port = settings.host, settings.port
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise FleetError(f"the address {host}:{port} cannot be resolved: {error}") from error
-        return StreamAddress(
-            family=found[0][0],
-            socket_address=found[0][4],
-            tls=self._tls(),
-            server_name=host if settings.is_tls else None,
-        )
+        family, address = await resolve(settings.host, settings.port, socket.SOCK_STREAM)
+        name = settings.host if settings.is_tls else None
+        server = StreamAddress(family=family, socket_address=address, tls=self._tls(), server_name=name)
+        return partial(self._switch_on, server)
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self._settings.is_tls:
@@ -130,27 +85,12 @@ class StreamFleet:
         except OSError as error:
             raise FleetError(f"the certificates in {self._settings.ca_file} cannot be used: {error}") from error
 
-    async def _create_devices(self, stop: asyncio.Event) -> None:
+    async def _create(self, registry: DeviceRegistry, index: int) -> bool:
         settings = self._settings
-        if settings.registry_url is None or settings.api_key is None:
-            return
-
-        async def create(registry: DeviceRegistry, index: int) -> None:
-            device_id, is_new = await registry.create_stream_device(
-                protocol=settings.protocol.value, auth_info=settings.auth_info_of(index)
-            )
-            self._device_ids[index] = device_id
-            self._created += is_new
-            self._existing += not is_new
-
-        await create_all(
-            settings.pace,
-            url=settings.registry_url,
-            api_key=settings.api_key,
-            stop=stop,
-            create=create,
-            tell=self._tell,
+        self._device_ids[index], is_new = await registry.create_stream_device(
+            protocol=settings.protocol.value, auth_info=settings.auth_info_of(index)
         )
+        return is_new
 
     def _switch_on(self, server: StreamAddress) -> None:
         loop = asyncio.get_running_loop()
@@ -172,9 +112,9 @@ class StreamFleet:
         login = settings.login(index, device_id=self._device_ids.get(index) or settings.device_id_of(index))
         return MqttDeviceClient(login) if isinstance(login, MqttLogin) else EdpDeviceClient(login)
 
-    def _tell(self, progress: StreamProgress | None = None) -> None:
-        if self._on_progress is not None:
-            self._on_progress(progress or self.progress())
+    def _close(self) -> None:
+        for device in self.devices:
+            device.stop()
 
 
 async def run_stream_fleet(

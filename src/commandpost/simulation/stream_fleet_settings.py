@@ -8,7 +8,7 @@ from typing import Final
 from commandpost.protocols.edp.messages import LoginRequest
 from commandpost.protocols.errors import EncodeError
 from commandpost.protocols.mqtt.packet_types import Version
-from commandpost.simulation.fleet_settings import PORT_MAX, FleetError, Pace
+from commandpost.simulation.fleet_settings import PORT_MAX, FleetError, FleetPlan
 from commandpost.simulation.mqtt_device import MqttLogin
 from commandpost.simulation.stream_behaviours import StreamBehaviour
 from commandpost.simulation.stream_device_settings import StreamDeviceSettings
@@ -26,22 +26,18 @@ class StreamProtocol(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFleetSettings:
+class StreamFleetSettings(FleetPlan):
     """Which devices, where they connect, and how they behave."""
 
     protocol: StreamProtocol
     host: str
     port: int
-    pace: Pace
     product_id: str = "1"
     """The product that every data directory has from its first start."""
     auth_info: str | None = None
     """None: `simulated-mqtt` or `simulated-edp`. With several devices, `-1`, `-2` and so on follow."""
     first_device_id: int | None = None
     """Of devices that exist, the others count up; None: they are created first, or their login needs no id."""
-    registry_url: str | None = None
-    """Where the devices are created first, such as `http://127.0.0.1:8080`; None: they exist."""
-    api_key: str | None = field(default=None, repr=False)
     is_tls: bool = False
     ca_file: Path | None = None
     """Whose certificates are trusted; None: those the system trusts."""
@@ -54,18 +50,15 @@ class StreamFleetSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, with the name that people typed."""
+        FleetPlan.__post_init__(self)  # no bare super(): slots=True puts another class in the place of the one it means
         if not 1 <= self.port <= PORT_MAX:
             raise FleetError(f"port {self.port} is out of range: 1 to {PORT_MAX} is allowed")
         if not KEEPALIVE_MIN_S <= self.keepalive_s <= KEEPALIVE_MAX_S:
             raise FleetError(f"keepalive {self.keepalive_s} is out of range: 1 to {KEEPALIVE_MAX_S} is allowed")
         if self.qos not in (0, 1, 2) or self.edp_form not in (1, 2):
             raise FleetError(f"qos {self.qos} and EDP login {self.edp_form}: 0 to 2, and 1 or 2 are allowed")
-        if self.registry_url is not None and self.api_key is None:
-            raise FleetError("creating devices first needs both the address of the HTTP API and an api-key")
         if self.needs_device_id and self.registry_url is None and self.first_device_id is None:
             raise FleetError("this login needs device ids: let the devices be created, or give the first one's id")
-        if self._logs_in_by_key and self.api_key is None:
-            raise FleetError("an EDP login of form 1 needs an api-key")
         if self.protocol is StreamProtocol.EDP and self.device.behaviour is StreamBehaviour.NO_PUBACK:
             raise FleetError("behaviour no-puback has no meaning for EDP: a command is not acknowledged there")
         last = (self.first_device_id or 1) + self.pace.count - 1
@@ -79,10 +72,11 @@ class StreamFleetSettings:
     @property
     def needs_device_id(self) -> bool:
         """Whether a login names its device: all but EDP's form 2 do."""
-        return self.protocol is StreamProtocol.MQTT or self._logs_in_by_key
+        return self.protocol is StreamProtocol.MQTT or self.logs_in_by_key
 
     @property
-    def _logs_in_by_key(self) -> bool:
+    def logs_in_by_key(self) -> bool:
+        """Whether the api-key is what the devices log in with: EDP's form 1."""
         return self.protocol is StreamProtocol.EDP and self.edp_form == 1
 
     def auth_info_of(self, index: int) -> str:
@@ -113,7 +107,7 @@ class StreamFleetSettings:
             )
             _ = login.connect  # it refuses for us
             return login
-        if self._logs_in_by_key:
+        if self.logs_in_by_key:
             key = (self.api_key or "").encode()
             return LoginRequest(device_id=device_id, product_id=None, auth=key, keepalive_s=self.keepalive_s)
         return LoginRequest(device_id="", product_id=self.product_id, auth=secret, keepalive_s=self.keepalive_s)

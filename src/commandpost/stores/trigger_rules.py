@@ -1,8 +1,20 @@
-"""What a change of a trigger leaves: one rule for every store."""
+"""What a trigger makes, and what a change of it leaves: one rule for every store."""
 
 from dataclasses import replace
 
+from commandpost.domain.push import Subscription, SubscriptionRole
 from commandpost.domain.trigger import Trigger, TriggerChange
+
+
+def receiver_of(trigger: Trigger) -> Subscription:
+    """Give the receiver of a new trigger's alarms: it hears of nothing else."""
+    return Subscription(
+        product_id=trigger.product_id,
+        role=SubscriptionRole.ALARM,
+        url=trigger.url,
+        kinds=(),
+        created_at=trigger.created_at,
+    )
 
 
 def change_trigger(before: Trigger, change: TriggerChange) -> Trigger:

@@ -11,10 +11,10 @@ from typing import Any, Final
 from commandpost.domain.dtls_association import NoteRead
 from commandpost.domain.errors import CommandpostError, Overloaded
 from commandpost.domain.fact import Fact, Priority
-from commandpost.domain.facts import TouchSession
 from commandpost.domain.ids import DeviceId
 from commandpost.domain.payload_facts import NoteHeard
 from commandpost.domain.session import Remote
+from commandpost.domain.session_facts import TouchSession
 
 ELDER_SHARE: Final = 8  # one part in eight of a batch is kept for a class that has waited beyond its patience
 TOUCH_PAUSE_S: Final = 0.02  # with the budget used up: about 40 touches earn one commit at the default rate

@@ -1,10 +1,17 @@
-"""Ids of commands, and how they are written."""
+"""Ids, and how they are written."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commandpost.domain.ids import CommandId, format_command_id, parse_command_id, shape_command_id
+from commandpost.domain.ids import (
+    CommandId,
+    format_command_id,
+    parse_command_id,
+    parse_device_id,
+    parse_product_id,
+    shape_command_id,
+)
 
 
 @given(st.binary(min_size=16, max_size=16))
@@ -37,6 +44,21 @@ def test_what_is_not_an_id_is_none(text: str) -> None:
 def test_any_text_is_an_id_or_none(text: str) -> None:
     parsed = parse_command_id(text)
     assert parsed is None or format_command_id(parsed) == text.lower()
+
+
+def test_the_greatest_ids_are_read_and_nothing_beyond_them() -> None:
+    """A number that no store can hold names nothing; a store would fail over it."""
+    assert parse_product_id("9223372036854775807") == 2**63 - 1
+    assert parse_product_id("9223372036854775808") is None
+    assert parse_device_id("4294967295") == 2**32 - 1
+    assert parse_device_id("4294967296") is None
+
+
+@pytest.mark.parametrize("text", ["", "0", "+1", "-1", " 1", "1_0", "٣", "x", "1" * 5_000])
+def test_what_is_not_digits_of_an_id_is_none(text: str) -> None:
+    """Neither a sign nor other alphabets' digits, and no length at all, is anything but an unknown id."""
+    assert parse_product_id(text) is None
+    assert parse_device_id(text) is None
 
 
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from commandpost.domain.command import Command, DeliveryPolicy, Trigger
 from commandpost.domain.device import Device, Product
-from commandpost.domain.facts import KeepSetup
 from commandpost.domain.ids import DeviceId, StartId
 from commandpost.domain.instant import HOUR_MS, Instant
 from commandpost.domain.operation import Execute, Lwm2mOperation
 from commandpost.domain.ports import CommandRecord
 from commandpost.domain.resource import ObjectLinkEntry, ResourcePath
 from commandpost.domain.session import PeerIdentity, Remote, Session
+from commandpost.domain.session_facts import KeepSetup
 from commandpost.services.commands import CachedRequest, Commands, CommandSettings, InstantRequest, InstantResult
 from commandpost.services.devices import Devices, NewDevice
 from commandpost.services.dispatcher import Dispatcher, DispatcherSettings

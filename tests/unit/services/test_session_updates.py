@@ -1,8 +1,9 @@
 """Updates that say something new: on disk before they are answered and before they hold, one after the other."""
 
-from commandpost.domain.facts import ChangeSession, Priority, StartSession
+from commandpost.domain.facts import Priority
 from commandpost.domain.resource import DiscoveredInstance, DiscoveredObject, ObjectLinkEntry
 from commandpost.domain.session import Session
+from commandpost.domain.session_facts import ChangeSession, StartSession
 from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal
 from tests.event_loop import on_event_loop
 from tests.unit.services.house import HERE, IMEI, IMSI, THERE, House, house_with_device

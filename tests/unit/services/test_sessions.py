@@ -7,11 +7,12 @@ import pytest
 from commandpost.domain.command import CommandState, Outcome
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import StoreUnavailable
-from commandpost.domain.facts import ChangeSession, Priority, StartSession, TouchSession
+from commandpost.domain.facts import Priority
 from commandpost.domain.ids import ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.resource import ResourcePath
 from commandpost.domain.session import Observation, Remote, Session
+from commandpost.domain.session_facts import ChangeSession, StartSession, TouchSession
 from commandpost.services.identities import GivenKeys
 from commandpost.services.products import ProductSettings
 from commandpost.services.sessions import Registration, RegistrationUpdate, SessionRefusal, SessionSettings

@@ -17,7 +17,7 @@ from commandpost.protocols.coap.codes import Code
 from commandpost.simulation.behaviours import Behaviour
 from commandpost.simulation.device_registry import DeviceRegistry
 from commandpost.simulation.fleet import Fleet, run_fleet
-from commandpost.simulation.fleet_settings import FleetError, FleetProgress, FleetSettings
+from commandpost.simulation.fleet_settings import FleetError, FleetProgress, FleetSettings, Pace
 from commandpost.simulation.memory_network import memory_remote
 from commandpost.simulation.udp_device_link import allow_descriptors
 from tests.unit.simulation.http_api import HttpApi, http_answer
@@ -25,6 +25,7 @@ from tests.unit.simulation.loop_clock import LoopClock
 from tests.unit.simulation.scripted_server import ScriptedServer
 
 GIVE_UP_S = 30.0
+PACE: dict[str, Any] = {"count": 20, "ramp_per_s": 2_000.0, "duration_s": None, "progress_s": 0.05}  # Any: its fields
 DIMMER = ResourcePath(object_id=3306, instance_id=0, resource_id=5851)
 
 
@@ -52,16 +53,16 @@ class LoopbackLink:
         self._socket.close()
 
 
-def settings_for(port: int, **changes: Any) -> FleetSettings:  # Any: fields of FleetSettings
-    settings: dict[str, Any] = {"count": 20, "ramp_per_s": 2_000.0, "progress_s": 0.05}
-    return FleetSettings(coap_host="127.0.0.1", coap_port=port, **(settings | changes))
+def settings_for(port: int, **changes: Any) -> FleetSettings:  # Any: fields of FleetSettings and of Pace
+    pace = Pace(**{name: changes.pop(name, value) for name, value in PACE.items()})
+    return FleetSettings(coap_host="127.0.0.1", coap_port=port, pace=pace, **changes)
 
 
 async def run_until(
     is_enough: Callable[[FleetProgress], bool],
     *,
     meanwhile: Callable[[ScriptedServer, Fleet], Awaitable[None]] | None = None,
-    **changes: Any,  # Any: fields of FleetSettings
+    **changes: Any,  # Any: as above
 ) -> tuple[FleetProgress, ScriptedServer]:
     """Run a fleet against a scripted server until its progress says enough."""
     link = LoopbackLink()
@@ -212,7 +213,7 @@ def test_settings_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
 
 
 def test_a_host_that_cannot_be_is_named() -> None:
-    settings = FleetSettings(coap_host="no..host", coap_port=5683, count=1)
+    settings = FleetSettings(coap_host="no..host", coap_port=5683, pace=Pace(count=1))
 
     with pytest.raises(FleetError, match=r"no\.\.host:5683"):
         asyncio.run(run_fleet(settings, clock=LoopClock(), random=Random(2), stop=asyncio.Event()))

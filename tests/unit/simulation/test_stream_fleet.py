@@ -279,6 +279,7 @@ def test_what_is_not_read_comes_when_it_is_read_again() -> None:
         ({"qos": 3}, "qos 3"),
         ({"protocol": StreamProtocol.EDP, "edp_form": 3}, "EDP login 3"),
         ({"registry_url": "http://127.0.0.1:8080"}, "api-key"),
+        ({"api_key": "of no use"}, "api-key"),
         ({"first_device_id": None}, "device ids"),
         ({"protocol": StreamProtocol.EDP, "edp_form": 1}, "api-key"),
         ({"first_device_id": 9_999_999_999}, "1 to 10 digits"),

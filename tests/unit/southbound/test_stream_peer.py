@@ -2,6 +2,7 @@
 
 import pytest
 
+from commandpost.config import MqttSettings
 from commandpost.southbound.stream_peer import (
     OUTPUT_BYTES_HIGH,
     OUTPUT_BYTES_MAX,
@@ -341,3 +342,11 @@ def test_of_several_reasons_the_first_is_told() -> None:
     bench.scheduler.run_soon()
 
     assert bench.engine.end == ("the first", True)
+
+
+def test_the_longest_packet_allowed_has_room_with_a_subscriber_that_takes_nothing_yet() -> None:
+    """Behind all that may lie there before reading stops, and it does not end the connection."""
+    meaning = MqttSettings.__dataclass_fields__["packet_bytes_max"].metadata["meaning"]
+
+    with pytest.raises(ValueError):
+        meaning.kind.read(OUTPUT_BYTES_MAX - OUTPUT_BYTES_OWN + 1)

@@ -11,16 +11,7 @@ import pytest
 from commandpost.domain.audit import Actor, AppendAudit, AuditEntry, PruneAudit
 from commandpost.domain.dtls_association import NoteRead, ReadMark
 from commandpost.domain.errors import Overloaded, StoreUnavailable
-from commandpost.domain.facts import (
-    AcceptCommand,
-    CancelAll,
-    ExpireDue,
-    Fact,
-    KeepIdentity,
-    KeepResources,
-    PruneOldKeys,
-    TouchSession,
-)
+from commandpost.domain.facts import AcceptCommand, CancelAll, ExpireDue, Fact, PruneOldKeys
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.payload_facts import NoteHeard
@@ -36,6 +27,7 @@ from commandpost.domain.push_facts import (
 )
 from commandpost.domain.resource import DiscoveredObject
 from commandpost.domain.session import Remote
+from commandpost.domain.session_facts import KeepIdentity, KeepResources, TouchSession
 from commandpost.stores.batch_store import FactOutcome
 from commandpost.stores.commit_drivers import DriverKind, InlineDriver, ThreadDriver, choose_driver
 from commandpost.stores.errors import StoreBroken

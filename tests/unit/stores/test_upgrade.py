@@ -8,11 +8,12 @@ import pytest
 
 from commandpost.domain.command import Command, CommandState, Outcome
 from commandpost.domain.device import KeyKind
-from commandpost.domain.facts import Accepted, EndSession, ReplaceKey
+from commandpost.domain.facts import Accepted, ReplaceKey
 from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.operation import Read
 from commandpost.domain.payload_facts import StartConnection
 from commandpost.domain.ports import CommandRecord
+from commandpost.domain.session_facts import EndSession
 from commandpost.stores.migrate import load_migrations, migrate
 from tests.conformance import payload_builders as payloads
 from tests.conformance import store_builders as build

@@ -5,12 +5,11 @@ What is told of them is their own log of what the server asked of them.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 from random import Random
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from commandpost.cli.demo.narrator import DemoFailed
+from commandpost.cli.demo.watched_device import WatchedDevice
 from commandpost.config import ListenAddress
 from commandpost.domain.operation import Execute, Read
 from commandpost.domain.ports import Clock
@@ -24,33 +23,15 @@ ALWAYS_S: Final = 86_400.0  # longer than any demo
 SEED: Final = 1  # nothing in the story depends on chance
 
 
-class DemoDevice:
+class DemoDevice(WatchedDevice[SimulatedDevice]):
     """One device under the story's hands."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        super().__init__(name)
         self.asked: list[str] = []
         """What applications wanted of it, in the order in which it came."""
         self.done: list[str] = []
         """What of it changed the device: writes and executes that were carried out."""
-        self._heard = asyncio.Event()
-        self._device: SimulatedDevice | None = None
-
-    def attach(self, device: SimulatedDevice) -> None:
-        """Say which device it is; once."""
-        self._device = device
-
-    def start(self) -> None:
-        """Switch it on: it registers."""
-        self._own.start()
-
-    def sleep(self) -> None:
-        """Turn its radio off."""
-        self._own.sleep()
-
-    def wake(self) -> None:
-        """Turn its radio on: it sends an Update."""
-        self._own.wake()
 
     @property
     def registrations(self) -> int:
@@ -65,7 +46,7 @@ class DemoDevice:
         self.asked.append(line)
         if request.was_done and not isinstance(request.operation, Read):
             self.done.append(line)
-        self._heard.set()
+        self._changed.set()
 
     async def until_asked(self, count: int, *, deadline_s: float) -> None:
         """Wait until the server has asked so many things.
@@ -73,7 +54,7 @@ class DemoDevice:
         Raises:
             DemoFailed: it has not by the deadline.
         """
-        await self._until(lambda: len(self.asked) >= count, f"be asked {count} times", deadline_s)
+        await self._until(self.asked, count, what=f"be asked {count} times", deadline_s=deadline_s)
 
     async def until_done(self, count: int, *, deadline_s: float) -> None:
         """Wait until it has done so many things.
@@ -81,43 +62,20 @@ class DemoDevice:
         Raises:
             DemoFailed: it has not by the deadline.
         """
-        await self._until(lambda: len(self.done) >= count, f"do {count} things", deadline_s)
+        await self._until(self.done, count, what=f"do {count} things", deadline_s=deadline_s)
 
-    async def _until(self, is_so: Callable[[], bool], what: str, deadline_s: float) -> None:
-        try:
-            async with asyncio.timeout(deadline_s):
-                while not is_so():
-                    self._heard.clear()
-                    await self._heard.wait()
-        except TimeoutError:
-            raise DemoFailed(f"the {self.name} did not {what} within {deadline_s:g} s; its log: {self.asked}") from None
-
-    @property
-    def _own(self) -> SimulatedDevice:
-        assert self._device is not None, "attach came first"
-        return self._device
+    def _describe_log(self) -> str:
+        return str(self.asked)
 
 
-class DemoDevices:
+class DemoDevices(AsyncExitStack):
     """All of them, switched off together at the end."""
 
     def __init__(self, *, coap: ListenAddress, clock: Clock) -> None:
+        super().__init__()
         self._server = ServerAddress(family=socket.AF_INET, socket_address=(coap.host, coap.port))
         self._clock = clock
         self._random = Random(SEED)  # noqa: S311 - weather, not secrets
-        self._devices: list[SimulatedDevice] = []
-        self._links: list[UdpDeviceLink] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for device in self._devices:
-            device.stop()
-        for link in self._links:
-            link.close()
 
     def add(self, name: str, imei: str, imsi: str, *, is_silent: bool = False) -> DemoDevice:
         """Make a device that is off.
@@ -128,7 +86,7 @@ class DemoDevices:
         loop = asyncio.get_running_loop()
         device = DemoDevice(name)
         link = UdpDeviceLink(loop=loop, server=self._server, random=self._random, loss=0.0, counters=LinkCounters())
-        self._links.append(link)
+        self.callback(link.close)
         settings = DeviceSettings(
             imei=imei,
             imsi=imsi,
@@ -147,7 +105,7 @@ class DemoDevices:
             on_served=device.hear,
         )
         device.attach(simulated)
-        self._devices.append(simulated)
+        self.callback(simulated.stop)
         return device
 
 

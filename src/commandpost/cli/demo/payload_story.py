@@ -68,7 +68,7 @@ class PayloadStory:
         """Let both disconnect, and send each a payload that has to wait."""
         self._narrator.step("Both disconnect. A payload for each is kept until it comes back.")
         for device in self._devices.values():
-            device.leave()
+            device.sleep()
         await self._until_online(False)
         for name in PROTOCOLS:
             parameters = {"device_id": self._ids[name], "qos": 1, "timeout": KEPT_S}

@@ -5,12 +5,11 @@ What is told of them is their own log of what reached them.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 from random import Random
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from commandpost.cli.demo.narrator import DemoFailed
+from commandpost.cli.demo.watched_device import WatchedDevice
 from commandpost.config import ListenAddress
 from commandpost.domain.ports import Clock
 from commandpost.protocols.data_report import DataType
@@ -27,31 +26,13 @@ KEEPALIVE_S: Final = 120
 SEED: Final = 2  # nothing in the story depends on chance
 
 
-class DemoStreamDevice:
+class DemoStreamDevice(WatchedDevice[StreamDevice]):
     """One device under the story's hands."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        super().__init__(name)
         self.heard: list[str] = []
         """The payloads that reached it, in the order in which they came."""
-        self._changed = asyncio.Event()
-        self._device: StreamDevice | None = None
-
-    def attach(self, device: StreamDevice) -> None:
-        """Say which device it is; once."""
-        self._device = device
-
-    def start(self) -> None:
-        """Switch it on: it connects, logs in and reports."""
-        self._own.start()
-
-    def leave(self) -> None:
-        """Let it disconnect."""
-        self._own.sleep()
-
-    def wake(self) -> None:
-        """Let it connect again, and report."""
-        self._own.wake()
 
     @property
     def reports_stored(self) -> int:
@@ -69,46 +50,24 @@ class DemoStreamDevice:
         Raises:
             DemoFailed: they have not by the deadline.
         """
-        await self._until(lambda: len(self.heard) >= count, f"hear {count} payloads", deadline_s)
+        await self._until(self.heard, count, what=f"hear {count} payloads", deadline_s=deadline_s)
 
-    async def _until(self, is_so: Callable[[], bool], what: str, deadline_s: float) -> None:
-        try:
-            async with asyncio.timeout(deadline_s):
-                while not is_so():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            end = f"; its last connection: {self._own.counters.last_end}" if self._own.counters.last_end else ""
-            raise DemoFailed(
-                f"the {self.name} did not {what} within {deadline_s:g} s; its log: {self.heard}{end}"
-            ) from None
-
-    @property
-    def _own(self) -> StreamDevice:
-        assert self._device is not None, "attach came first"
-        return self._device
+    def _describe_log(self) -> str:
+        end = self._own.counters.last_end
+        return f"{self.heard}; its last connection: {end}" if end else str(self.heard)
 
 
-class DemoStreams:
+class DemoStreams(AsyncExitStack):
     """Both of them, switched off together at the end."""
 
     def __init__(self, *, mqtt: ListenAddress, edp: ListenAddress, product_id: str, clock: Clock) -> None:
+        super().__init__()
+        self.push_async_callback(asyncio.sleep, 0)  # comes last: the loop closes the connections
         self._mqtt = mqtt
         self._edp = edp
         self._product_id = product_id
         self._clock = clock
         self._random = Random(SEED)  # noqa: S311 - weather, not secrets
-        self._devices: list[StreamDevice] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for device in self._devices:
-            device.stop()
-        await asyncio.sleep(0)  # the loop closes the connections
 
     def add_mqtt(self, name: str, *, device_id: str, auth_info: str) -> DemoStreamDevice:
         """Make an MQTT device that is off."""
@@ -140,5 +99,5 @@ class DemoStreams:
             on_command=device.hear,
         )
         device.attach(simulated)
-        self._devices.append(simulated)
+        self.callback(simulated.stop)
         return device

@@ -1,7 +1,7 @@
 """One EDP connection: the engine's events become logins, datapoints, replies and pushes; payloads become messages.
 
 It is the PayloadChannel of its device. Here: what an event leads to. Not here: bytes (protocols/edp), the stream
-(stream_peer). Source: southbound reference 6.
+(stream_peer, device_peer). Source: southbound reference 6.
 """
 
 import asyncio
@@ -13,9 +13,8 @@ from typing import Final
 from commandpost.domain.command import Transport
 from commandpost.domain.connection import Connection
 from commandpost.domain.errors import CommandpostError
-from commandpost.domain.ids import DEVICE_ID_MAX, AttemptId, DeviceId, format_command_id, parse_command_id
+from commandpost.domain.ids import AttemptId, DeviceId, format_command_id, parse_command_id, parse_device_id
 from commandpost.domain.payload_ports import PayloadTransmission
-from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
 from commandpost.domain.proof import ProofKind
 from commandpost.protocols.data_report import DataReport, encode_save_body
 from commandpost.protocols.edp.close_codes import CloseCode, LoginCode
@@ -33,37 +32,21 @@ from commandpost.protocols.edp.events import (
 )
 from commandpost.protocols.edp.limits import KEEPALIVE_DEFAULT_S, EdpLimits
 from commandpost.protocols.errors import EncodeError
-from commandpost.services.connections import Connections
-from commandpost.services.logins import LoginRefusal, Logins
-from commandpost.services.payload_dispatcher import PayloadDispatcher
+from commandpost.services.logins import LoginRefusal
 from commandpost.services.payloads import PUSH_DATA
-from commandpost.southbound.memory_budget import MemoryBudget
-from commandpost.southbound.remote import encode_remote
-from commandpost.southbound.reported_data import ReportedData, Stored
-from commandpost.southbound.stream_peer import StreamPeer
-from commandpost.southbound.stream_server import StreamRegistry
+from commandpost.southbound.device_peer import DeviceHouse, DevicePeer
+from commandpost.southbound.reported_data import Stored
 
 AES_KEY_BYTES: Final = 16
 FORM_BY_KEY: Final = 1
-BEGIN_AFTER_S: Final = 0.1  # southbound reference 5.2: payloads follow a login after a moment, or its first message
 REPLIES_OPEN_MAX: Final = 64  # of one connection, on their way to the disk; four windows of commands
-_DEVICE_ID_DIGITS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EdpHouse:
+class EdpHouse(DeviceHouse):
     """What every EDP connection stands on."""
 
-    clock: Clock
-    scheduler: Scheduler
-    events: EventSink
-    logins: Logins
-    connections: Connections
-    dispatcher: PayloadDispatcher
-    data: ReportedData
     peers: "EdpPeers"
-    registry: StreamRegistry
-    budget: MemoryBudget
     limits: EdpLimits
     random_bytes: Callable[[int], bytes]
     takes_over: bool = True
@@ -87,37 +70,27 @@ class EdpPeers:
 
     def find(self, text: str, sender: Connection) -> "EdpPeer | None":
         """Give the connection of another device of the sender's product (P12)."""
-        if not (0 < len(text) <= _DEVICE_ID_DIGITS_MAX and text.isascii() and text.isdigit()):
-            return None
-        number = int(text)
-        peer = self._by_device.get(DeviceId(number)) if 1 <= number <= DEVICE_ID_MAX else None
+        device_id = parse_device_id(text)
+        peer = None if device_id is None else self._by_device.get(device_id)
         if peer is None or peer.connection is None or peer.connection.product_id != sender.product_id:
             return None
         return peer
 
 
-class EdpPeer(StreamPeer):
+class EdpPeer(DevicePeer):
     """See the module."""
 
-    __slots__ = ("_begin_timer", "_house", "_login", "_replies_open", "connection", "engine")
+    __slots__ = ("_replies_open", "engine")
 
+    _house: EdpHouse
     engine: EdpServerConnection
 
     def __init__(self, house: EdpHouse) -> None:
-        super().__init__(clock=house.clock, scheduler=house.scheduler, budget=house.budget, events=house.events)
-        self._house = house
+        super().__init__(house)
         self.engine = EdpServerConnection(limits=house.limits, now=house.clock.monotonic())
-        self.connection: Connection | None = None
-        self._login: asyncio.Task[None] | None = None
-        self._begin_timer: Timer | None = None
         self._replies_open = 0
 
     # --- the stream ---------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection in, if there is room."""
-        super().connection_made(transport)
-        self._house.registry.opened(self)
 
     def take_output(self) -> bytes:
         """Give what the engine wants written."""
@@ -137,14 +110,9 @@ class EdpPeer(StreamPeer):
 
     def connection_over(self) -> None:
         """The stream has ended."""
-        self._house.registry.closed(self)
-        # A login that is being written is let go on: it finds the stream closed, and takes back what it wrote.
-        if self._begin_timer is not None:
-            self._begin_timer.cancel()
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            self._house.peers.remove(connection.device_id, self)
-            self._house.connections.close(connection)
+        if self.connection is not None:
+            self._house.peers.remove(self.connection.device_id, self)
+        super().connection_over()
 
     # --- events -------------------------------------------------------------------------------------------------
 
@@ -170,17 +138,6 @@ class EdpPeer(StreamPeer):
                 case ConnectionClosed(reason=reason, code=code, detail=detail):
                     self._on_closed(reason.value, code, detail)
 
-    def heard(self) -> None:
-        """Note that the device is there; its first message after the login lets its payloads follow."""
-        if self.connection is not None:
-            self._house.connections.heard(self.connection)
-            if self._begin_timer is not None:
-                self._begin()
-
-    @property
-    def _device_id(self) -> DeviceId | None:
-        return None if self.connection is None else self.connection.device_id
-
     def _on_closed(self, reason: str, code: int | None, detail: str) -> None:
         number = None if code is None else int(code)
         self.events.emit("edp_closed", device_id=self._device_id, reason=reason, code=number, detail=detail[:200])
@@ -203,7 +160,7 @@ class EdpPeer(StreamPeer):
         if code is LoginCode.ACCEPTED:
             self.engine.accept(now=self.now(), keepalive_s=_effective_keepalive(request.keepalive_s))
             self.flush()
-            self._begin_timer = self._house.scheduler.call_later(BEGIN_AFTER_S, self._begin)
+            self.begin_soon()
         else:
             self.events.emit("edp_login_refused", code=int(code))
             self.engine.refuse(code)
@@ -230,17 +187,9 @@ class EdpPeer(StreamPeer):
             return LoginCode.DEVICE_AUTH_FAILED
         if not house.takes_over and house.connections.find(found.device.id) is not None:
             return LoginCode.REPEATED_CONNECT
-        address = self.peer_address()
-        if address is None:
-            return LoginCode.SERVER_FAILURE
-        connection = await house.connections.open(
-            found.device,
-            Transport.EDP,
-            self,
-            proof=found.proof,
-            changes_seen=changes_seen,
-            remote=encode_remote(address),
-            keepalive_s=_effective_keepalive(request.keepalive_s),
+        keepalive_s = _effective_keepalive(request.keepalive_s)
+        connection = await self.open_connection(
+            Transport.EDP, found, changes_seen=changes_seen, keepalive_s=keepalive_s
         )
         if connection is None:
             return LoginCode.SERVER_FAILURE
@@ -251,13 +200,6 @@ class EdpPeer(StreamPeer):
         house.registry.proven(self)
         house.peers.add(connection.device_id, self)
         return LoginCode.ACCEPTED
-
-    def _begin(self) -> None:
-        timer, self._begin_timer = self._begin_timer, None
-        if timer is not None:
-            timer.cancel()
-        if self.connection is not None:
-            self._house.connections.begin(self.connection)
 
     # --- data ---------------------------------------------------------------------------------------------------
 

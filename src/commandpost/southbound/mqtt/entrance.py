@@ -1,6 +1,6 @@
-"""Letting an MQTT device in: what a connection stands on, its login, and when its payloads may follow.
+"""Letting an MQTT device in: the half of a connection that knows logins.
 
-Here: the half of a connection that knows logins. Not here: what a device that is in says (peer).
+Not here: what a device that is in says (peer), and what EDP does alike (device_peer).
 Source: southbound reference 5.1, 5.2, 8.
 """
 
@@ -10,12 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from commandpost.domain.command import Transport
-from commandpost.domain.connection import Connection
 from commandpost.domain.errors import CommandpostError
-from commandpost.domain.ids import AttemptId, DeviceId
-from commandpost.domain.payload_ports import PayloadTransmission
-from commandpost.domain.ports import Clock, EventSink, Scheduler, Timer
-from commandpost.domain.proof import ProofKind
 from commandpost.protocols.mqtt.connection import ConnectionState
 from commandpost.protocols.mqtt.events import ConnectRequested
 from commandpost.protocols.mqtt.limits import MqttLimits
@@ -24,63 +19,39 @@ from commandpost.protocols.mqtt.properties import NO_PROPERTIES, Properties
 from commandpost.protocols.mqtt.reason_codes import ReasonCode
 from commandpost.protocols.mqtt.server_connection import MqttServerConnection
 from commandpost.protocols.mqtt.session import OutboundMessage
-from commandpost.services.connections import Connections
-from commandpost.services.logins import Login, LoginRefusal, Logins
-from commandpost.services.payload_dispatcher import PayloadDispatcher
-from commandpost.southbound.memory_budget import MemoryBudget
+from commandpost.services.logins import Login, LoginRefusal
+from commandpost.southbound.device_peer import DeviceHouse, DevicePeer
 from commandpost.southbound.mqtt.broker import Broker, SessionWish
 from commandpost.southbound.mqtt.device_topics import DeviceTopics
-from commandpost.southbound.remote import encode_remote
-from commandpost.southbound.reported_data import ReportedData
-from commandpost.southbound.stream_peer import StreamPeer
-from commandpost.southbound.stream_server import StreamRegistry
 
 KEEPALIVE_MIN_S: Final = 10  # southbound reference 8: 10 to 65535 is taken, 0 means 1200
 KEEPALIVE_DEFAULT_S: Final = 1_200
-BEGIN_AFTER_S: Final = 0.1  # southbound reference 5.2: payloads follow a login after a moment, or its first packet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MqttHouse:
+class MqttHouse(DeviceHouse):
     """What every MQTT connection stands on."""
 
-    clock: Clock
-    scheduler: Scheduler
-    events: EventSink
-    logins: Logins
-    connections: Connections
-    dispatcher: PayloadDispatcher
-    data: ReportedData
     broker: Broker
-    registry: StreamRegistry
-    budget: MemoryBudget
     limits: MqttLimits
     session_expiry_s: int
     """How long a 3.1.1 session with clean session 0 outlives its connection; the protocol knows no end."""
 
 
-class MqttEntrance(StreamPeer):
+class MqttEntrance(DevicePeer):
     """See the module. The other half is the device's PayloadChannel and TopicLink."""
 
-    __slots__ = ("_begin_timer", "_house", "_login", "connection", "engine", "topics")
+    __slots__ = ("engine", "topics")
 
+    _house: MqttHouse
     engine: MqttServerConnection
 
     def __init__(self, house: MqttHouse) -> None:
-        super().__init__(clock=house.clock, scheduler=house.scheduler, budget=house.budget, events=house.events)
-        self._house = house
+        super().__init__(house)
         self.engine = MqttServerConnection(limits=house.limits, now=house.clock.monotonic())
-        self.connection: Connection | None = None
         self.topics: DeviceTopics | None = None
-        self._login: asyncio.Task[None] | None = None
-        self._begin_timer: Timer | None = None
 
     # --- the stream ---------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection in, if there is room."""
-        super().connection_made(transport)
-        self._house.registry.opened(self)
 
     def take_output(self) -> bytes:
         """Give what the engine wants written."""
@@ -94,37 +65,7 @@ class MqttEntrance(StreamPeer):
         else:
             self.engine.connection_lost(detail)
 
-    def connection_over(self) -> None:
-        """The stream has ended."""
-        self._house.registry.closed(self)
-        # A login that is being written is let go on: it finds the stream closed, and takes back what it wrote.
-        if self._begin_timer is not None:
-            self._begin_timer.cancel()
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            self._house.connections.close(connection)
-
     # --- what the other half does -------------------------------------------------------------------------------
-
-    @abstractmethod
-    def transmit(self, transmission: PayloadTransmission) -> bool:
-        """See PayloadChannel."""
-
-    @abstractmethod
-    def settle(self, attempt_id: AttemptId) -> None:
-        """See PayloadChannel."""
-
-    @abstractmethod
-    def take_over(self) -> None:
-        """See PayloadChannel."""
-
-    @abstractmethod
-    def remove(self) -> None:
-        """See PayloadChannel."""
-
-    @abstractmethod
-    def revoke(self, kind: ProofKind) -> None:
-        """See PayloadChannel."""
 
     @abstractmethod
     def send_message(self, message: OutboundMessage) -> bool:
@@ -176,25 +117,16 @@ class MqttEntrance(StreamPeer):
         return await self._enter(request, found, changes_seen)
 
     async def _enter(self, request: ConnectRequested, login: Login, changes_seen: int) -> ReasonCode | None:
-        house, device = self._house, login.device
-        address = self.peer_address()
-        if address is None:
-            return ReasonCode.SERVER_UNAVAILABLE
+        house = self._house
         keepalive_s = _effective_keepalive(request.keepalive_s)
-        connection = await house.connections.open(
-            device,
-            Transport.MQTT,
-            self,
-            proof=login.proof,
-            changes_seen=changes_seen,
-            remote=encode_remote(address),
-            keepalive_s=keepalive_s,
+        connection = await self.open_connection(
+            Transport.MQTT, login, changes_seen=changes_seen, keepalive_s=keepalive_s
         )
         if connection is None:
             return ReasonCode.SERVER_UNAVAILABLE
 
         def is_wanted() -> bool:
-            is_current = house.connections.find(device.id) == connection
+            is_current = house.connections.find(login.device.id) == connection
             return is_current and self.is_open and self.engine.state is ConnectionState.AWAITING_DECISION
 
         try:
@@ -217,7 +149,7 @@ class MqttEntrance(StreamPeer):
         )
         self.flush()
         attached.topics.attach(self)
-        self._begin_timer = house.scheduler.call_later(BEGIN_AFTER_S, self._begin)
+        self.begin_soon()
         return None
 
     def _session_wish(self, request: ConnectRequested) -> SessionWish:
@@ -235,17 +167,6 @@ class MqttEntrance(StreamPeer):
         return Properties(
             session_expiry_s=None if wished == expiry_s else expiry_s, shared_subscription_available=False
         )
-
-    def _begin(self) -> None:
-        timer, self._begin_timer = self._begin_timer, None
-        if timer is not None:
-            timer.cancel()
-        if self.connection is not None:
-            self._house.connections.begin(self.connection)
-
-    @property
-    def _device_id(self) -> DeviceId | None:
-        return None if self.connection is None else self.connection.device_id
 
 
 def _effective_keepalive(wished_s: int) -> int:

@@ -100,13 +100,6 @@ class MqttPeer(MqttEntrance):
         if self._unsent or (topics is not None and topics.waits):
             self._go_on_sending()
 
-    def heard(self) -> None:
-        """Note that the device is there; its first packet after the login lets its payloads follow."""
-        if self.connection is not None:
-            self._house.connections.heard(self.connection)
-            if self._begin_timer is not None:
-                self._begin()
-
     def _on_closed(self, closed: ConnectionClosed) -> None:
         is_silent = closed.reason is CloseReason.LOGIN_TIMED_OUT and closed.code is ReasonCode.KEEP_ALIVE_TIMEOUT
         where = ", the TLS handshake included" if is_silent and self.is_shaking_hands else ""

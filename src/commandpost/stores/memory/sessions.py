@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from commandpost.domain.events import EventKind
-from commandpost.domain.facts import (
+from commandpost.domain.ids import DeviceId
+from commandpost.domain.session import Session
+from commandpost.domain.session_facts import (
     AddObservation,
     ChangeSession,
     DropObservation,
@@ -12,8 +14,6 @@ from commandpost.domain.facts import (
     StartSession,
     TouchSession,
 )
-from commandpost.domain.ids import DeviceId
-from commandpost.domain.session import Session
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.memory.devices import DeviceFacts
 from commandpost.stores.memory.state import KeptSession, MemoryState
@@ -73,7 +73,8 @@ class SessionFacts:
         before = self._find(session.device_id, session.epoch)
         if before is None or before.product_id != session.product_id:
             return False
-        changed = replace(session, stored_deadline=session.deadline)
+        kept = tuple(each for each in before.observations if each.coap_token not in fact.dropped_tokens)
+        changed = replace(session, stored_deadline=session.deadline, observations=kept)
         self._state.sessions[session.device_id] = KeptSession(changed, is_online=True)
         if fact.has_new_objects:
             self._devices.follow_list(session.device_id, session.links)

@@ -9,13 +9,12 @@ from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Page
-from commandpost.domain.push import Subscription, SubscriptionRole
 from commandpost.domain.push_facts import AddTrigger, NotTriggered, RemoveTrigger, TellSilences, UpdateTrigger
 from commandpost.domain.trigger import Trigger, after_silence, format_alarm, judge
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
 from commandpost.stores.memory.questions import Questions, cut
 from commandpost.stores.memory.state import MemoryState
-from commandpost.stores.trigger_rules import change_trigger
+from commandpost.stores.trigger_rules import change_trigger, receiver_of
 
 
 class PointTeller:
@@ -95,15 +94,7 @@ class TriggerFacts:
             return NotTriggered.TOO_MANY
         if self._others_of_stream(trigger) >= fact.of_stream_max:
             return NotTriggered.TOO_MANY_OF_STREAM
-        receiver = push.insert_subscription(
-            Subscription(
-                product_id=trigger.product_id,
-                role=SubscriptionRole.ALARM,
-                url=trigger.url,
-                kinds=(),
-                created_at=trigger.created_at,
-            )
-        )
+        receiver = push.insert_subscription(receiver_of(trigger))
         push.last_trigger_id += 1
         placed = replace(trigger, id=push.last_trigger_id)
         push.triggers[placed.id] = placed

@@ -1,17 +1,14 @@
 """Facts and the question about the audit, on SQLite."""
 
 import sqlite3
-from typing import Final
 
 from commandpost.domain.audit import AppendAudit, PruneAudit, StoredAuditEntry
 from commandpost.domain.fact import Swept
-from commandpost.domain.ids import ProductId
+from commandpost.domain.ids import ID_MAX, ProductId
 from commandpost.stores.audit_rows import entry_from_row, entry_to_row
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.sqlite.queries import load_queries
 from commandpost.stores.sqlite.questions import Questions
-
-_NUMBER_MAX: Final = 2**63 - 1
 
 
 class AuditFacts:
@@ -46,6 +43,6 @@ class SqliteAuditReader(Questions):
     ) -> tuple[StoredAuditEntry, ...]:
         """Entries of a product, or all there are, newest first."""
         name = "list_entries" if product_id is None else "list_entries_of_product"
-        before = _NUMBER_MAX if before_number is None else before_number
+        before = ID_MAX if before_number is None else before_number
         conditions = {"product_id": product_id, "before_number": before, "limit": limit}
         return tuple(entry_from_row(row) for row in self._rows(self._audit[name], conditions))

@@ -12,8 +12,6 @@ from commandpost.domain.facts import (
     CreateDevice,
     CreateProduct,
     DeleteDevice,
-    KeepIdentity,
-    KeepResources,
     KeysNotChanged,
     NotCreated,
     NotUpdated,
@@ -24,6 +22,7 @@ from commandpost.domain.facts import (
 )
 from commandpost.domain.ids import DEVICE_ID_MAX, DeviceId, ProductId
 from commandpost.domain.resource import DiscoveredObject, ObjectLinkEntry, listed_objects
+from commandpost.domain.session_facts import KeepIdentity, KeepResources
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.device_rules import change_device, change_keys, change_product, claimed_imei
 from commandpost.stores.rows import (

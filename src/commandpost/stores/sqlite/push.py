@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from commandpost.domain.ids import CommandId, DeviceId, ProductId
+from commandpost.domain.ids import ID_MAX, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.push import (
     FEEDBACKS_MAX,
@@ -42,7 +42,6 @@ from commandpost.stores.push_rows import (
 from commandpost.stores.sqlite.queries import load_queries
 from commandpost.stores.sqlite.questions import Questions
 
-_ID_MAX: Final = 2**63 - 1
 _ACCEPTED: Final = 0  # northbound reference 5.6 [choice]
 _FAILED: Final = 1
 
@@ -256,7 +255,7 @@ class SqlitePushReader(Questions):
         self, subscription_id: int, *, before_id: int | None, limit: int
     ) -> tuple[PushFailure, ...]:
         """The list of failures, newest first, with an id below `before_id` (keyset)."""
-        below = _ID_MAX if before_id is None else before_id
+        below = ID_MAX if before_id is None else before_id
         rows = self._rows(self._push["list_failures"], (subscription_id, below, limit))
         return tuple(failure_from_row(row) for row in rows)
 

@@ -5,11 +5,10 @@ Each is a short query by index, executed where it is asked: a thread would cost 
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from commandpost.domain.command import Command
 from commandpost.domain.device import Device, DeviceFilter, KeyKind, Product, SealedKey
-from commandpost.domain.ids import AttemptId, CommandId, DeviceId, ProductId
+from commandpost.domain.ids import ID_MAX, AttemptId, CommandId, DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import CommandRecord, HistoryFilter, OverdueAttempt, Page
 from commandpost.domain.resource import DiscoveredObject
@@ -28,8 +27,6 @@ from commandpost.stores.rows import (
 )
 from commandpost.stores.sqlite.queries import load_queries
 from commandpost.stores.sqlite.questions import Questions, cut, json_list
-
-_SEQ_MAX: Final = 2**63 - 1
 
 
 class SqliteReader(Questions):
@@ -158,7 +155,7 @@ class SqliteReader(Questions):
 
     async def list_commands(self, product_id: ProductId, *, before_seq: int | None, limit: int) -> tuple[Command, ...]:
         """A product's commands, newest first, with a seq below `before_seq` (keyset)."""
-        below = _SEQ_MAX if before_seq is None else before_seq
+        below = ID_MAX if before_seq is None else before_seq
         rows = self._rows(
             self._commands["list_commands"], {"product_id": product_id, "before_seq": below, "limit": limit}
         )

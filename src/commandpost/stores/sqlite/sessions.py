@@ -2,7 +2,9 @@
 
 import sqlite3
 
-from commandpost.domain.facts import (
+from commandpost.domain.ids import DeviceId
+from commandpost.domain.session import Observation
+from commandpost.domain.session_facts import (
     AddObservation,
     ChangeSession,
     DropObservation,
@@ -11,8 +13,6 @@ from commandpost.domain.facts import (
     StartSession,
     TouchSession,
 )
-from commandpost.domain.ids import DeviceId
-from commandpost.domain.session import Observation
 from commandpost.stores.batch_store import FactHandlers
 from commandpost.stores.record_texts import SETUP
 from commandpost.stores.rows import observation_from_row, observation_to_row, session_to_row
@@ -91,7 +91,8 @@ class SessionFacts:
         if not changed.rowcount:
             return False
         self._execute(self._sql["put_session_detail"], {name: row[name] for name in _DETAIL})
-        self._put_observations(session.device_id, session.observations)
+        for coap_token in fact.dropped_tokens:
+            self._execute(self._sql["delete_observation"], (session.device_id, coap_token))
         if fact.has_new_objects:
             self._devices.follow_list(session.device_id, session.links)
         return True

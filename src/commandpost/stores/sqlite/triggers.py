@@ -10,7 +10,6 @@ from commandpost.domain.fact import Swept
 from commandpost.domain.ids import DeviceId, ProductId
 from commandpost.domain.instant import Instant
 from commandpost.domain.ports import Page
-from commandpost.domain.push import Subscription, SubscriptionRole
 from commandpost.domain.push_facts import AddTrigger, NotTriggered, RemoveTrigger, TellSilences, UpdateTrigger
 from commandpost.domain.trigger import Condition, Trigger, TriggerMemory, after_silence, format_alarm, judge
 from commandpost.stores.batch_store import SLICE_ROWS_MAX, FactHandlers
@@ -25,7 +24,7 @@ from commandpost.stores.push_rows import (
 from commandpost.stores.rows import Row
 from commandpost.stores.sqlite.queries import load_queries
 from commandpost.stores.sqlite.questions import Questions, cut
-from commandpost.stores.trigger_rules import change_trigger
+from commandpost.stores.trigger_rules import change_trigger, receiver_of
 
 WATCHED_MAX: Final = 100_000
 """Names of streams that are known with their triggers, mostly without any, and whatever these name: 20 MB at most."""
@@ -181,14 +180,7 @@ class TriggerFacts:
             return NotTriggered.TOO_MANY
         if self._ask("count_triggers_of_stream", trigger.product_id, trigger.stream_id, 0) >= fact.of_stream_max:
             return NotTriggered.TOO_MANY_OF_STREAM
-        receiver = Subscription(
-            product_id=trigger.product_id,
-            role=SubscriptionRole.ALARM,
-            url=trigger.url,
-            kinds=(),
-            created_at=trigger.created_at,
-        )
-        subscribed = self._execute(self._push["insert_subscription"], subscription_to_row(receiver))
+        subscribed = self._execute(self._push["insert_subscription"], subscription_to_row(receiver_of(trigger)))
         row = trigger_to_row(trigger)
         columns = (*(row[name] for name in _INSERTED), subscribed.lastrowid, self._ask("next_memory"))
         inserted = self._execute(self._sql["insert_trigger"], columns)

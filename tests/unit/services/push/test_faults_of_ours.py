@@ -9,12 +9,13 @@ import pytest
 from commandpost.domain.command_state import Succeeded
 from commandpost.domain.device import Device
 from commandpost.domain.errors import RecordUnreadable, StoreUnavailable
-from commandpost.domain.facts import Fact, FinishAndClaim, StartSession
+from commandpost.domain.facts import Fact, FinishAndClaim
 from commandpost.domain.ids import CommandId
 from commandpost.domain.ports import CommandRecord
 from commandpost.domain.push import Batch
 from commandpost.domain.push_facts import SettleEvents
 from commandpost.domain.push_ports import CommandMessage, PushMessage, WaitingEvent
+from commandpost.domain.session_facts import StartSession
 from commandpost.services.push import messages
 from commandpost.services.push.settings import PushSettings
 from tests.conformance import store_builders as build

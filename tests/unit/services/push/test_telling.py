@@ -8,10 +8,11 @@ import pytest
 
 from commandpost.domain.command_state import Succeeded
 from commandpost.domain.errors import Overloaded
-from commandpost.domain.facts import DeleteDevice, Fact, FinishAndClaim, PruneCommands, StartSession
+from commandpost.domain.facts import DeleteDevice, Fact, FinishAndClaim, PruneCommands
 from commandpost.domain.push import Batch
 from commandpost.domain.push_facts import SettleEvents
 from commandpost.domain.push_ports import CommandMessage, OnlineMessage, PushMessage, PushOutcome
+from commandpost.domain.session_facts import StartSession
 from commandpost.services.push import receiver_lane
 from commandpost.services.push.settings import PushSettings
 from commandpost.stores.memory import MemoryStore

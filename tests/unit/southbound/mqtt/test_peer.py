@@ -11,7 +11,7 @@ from commandpost.domain.command import CommandState
 from commandpost.domain.device import Device
 from commandpost.domain.payload_facts import EndConnection
 from commandpost.domain.topic_facts import KeepSubscriptions
-from commandpost.southbound.mqtt.entrance import BEGIN_AFTER_S
+from commandpost.southbound.device_peer import BEGIN_AFTER_S
 from commandpost.southbound.mqtt.peer import MESSAGE_BYTES, OPEN_BYTES_MAX, MqttPeer
 from tests.event_loop import on_event_loop
 from tests.unit.southbound.stream_fakes import FakeTransport
