@@ -3,6 +3,8 @@
 import re
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,11 @@ import pytest
 from tests.acceptance import processes
 from tests.acceptance.nursery import start_installed
 from tests.acceptance.processes import one_line, run_cli, run_json
+from tests.acceptance.server import ServerProcess
+from tests.simulators.scripted_device import ScriptedDevice
 
+IMEI = "869999000000071"
+NOT_FOUND = 0x84
 KEY = "a-key-of-the-test"
 
 serving = partial(processes.serving, launch=start_installed)
@@ -132,3 +138,21 @@ def test_a_data_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) 
 
     assert done.returncode == 2
     assert str(tmp_path / "file") in one_line(done.stderr)
+
+
+def test_callers_that_wait_when_it_is_told_to_stop_are_answered(tmp_path: Path) -> None:
+    """In the form of every other answer, though their device is silent; and nothing in the log looks like a failure."""
+    with ServerProcess(data_dir=tmp_path / "data") as server, ThreadPoolExecutor() as callers:
+        server.create_device(IMEI)
+        device = ScriptedDevice(server.coap, IMEI)
+        with closing(device):
+            device.register()
+            device.answer(device.receive_request(), NOT_FOUND)  # the Read of /3/0
+            query = {"imei": IMEI, "obj_id": 3, "obj_inst_id": 0, "res_id": 0, "timeout": 40}
+            call = callers.submit(server.call, "GET", "/nbiot", query)
+            device.receive_request()
+
+            assert server.terminate() == 0
+
+        assert call.result(5.0)["errno"] != 0
+        assert "Traceback" not in server.log()

@@ -220,6 +220,33 @@ def test_nothing_starts_without_the_key_of_what_is_there(settings: Settings) -> 
     assert shown_keys(settings) == keys
 
 
+def test_a_link_to_the_key_file_stays_a_link(settings: Settings, tmp_path: Path) -> None:
+    """The key is changed where it lies, on another disk perhaps."""
+    keys = shown_keys(settings)
+    link, vault = settings.data_dir / "sealing.key", tmp_path / "vault" / "key"
+    vault.parent.mkdir()
+    before = link.read_bytes()
+    link.rename(vault)
+    link.symlink_to(vault)
+
+    change = change_key(settings)
+
+    assert change.key_file == vault.resolve()
+    assert link.is_symlink() and vault.read_bytes() != before
+    assert shown_keys(settings) == keys
+
+
+def test_a_change_is_finished_with_the_key_that_is_to_come_alone(settings: Settings) -> None:
+    """Everything is under it already; only the last step is missing."""
+    keys = shown_keys(settings)
+    key_file = settings.data_dir / "sealing.key"
+    key_file.rename(key_file.with_name("sealing.key.next"))
+
+    assert change_key(settings).is_done
+    assert key_file.exists()
+    assert shown_keys(settings) == keys
+
+
 def test_a_key_from_the_environment_is_not_ours_to_change(tmp_path: Path) -> None:
     """The refusal says what to do."""
     with pytest.raises(KeyFileRefused, match="secret_key_file"):

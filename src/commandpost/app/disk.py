@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from commandpost.app.key_change import finish_key_change, require_key
+from commandpost.app.key_change import find_key_file, finish_key_change, require_key
 from commandpost.config import CommitDriver, Settings, Synchronous
 from commandpost.domain.object_model import ObjectModel
 from commandpost.domain.ports import Clock
@@ -48,12 +49,12 @@ def open_disk(settings: Settings, clock: Clock) -> Iterator[Disk]:
     with ExitStack() as stack:
         try:
             directory = stack.enter_context(DataDirectory(settings.data_dir))
-            key_file = settings.secret_key_file or directory.key_file
+            key_file = find_key_file(settings)
             if settings.secret_key is None:
                 # One that was broken off, or that began beside a running server, comes to its end before anything else.
                 finish_key_change(key_file, directory.database)
             require_key(settings, directory, key_file)
-            secrets = AesSecretBox(_sealing_key(settings, directory), random_bytes=os.urandom)
+            secrets = AesSecretBox(_sealing_key(settings, key_file), random_bytes=os.urandom)
             object_model = load_models(settings.lwm2m.models_dir)
             durability = Durability.OFF if settings.store.synchronous is Synchronous.OFF else Durability.FULL
             store = SqliteStore(directory.database, durability=durability)
@@ -64,10 +65,10 @@ def open_disk(settings: Settings, clock: Clock) -> Iterator[Disk]:
         yield Disk(directory=directory, store=store, secrets=secrets, object_model=object_model, fsync_s=fsync_s)
 
 
-def _sealing_key(settings: Settings, directory: DataDirectory) -> bytes:
+def _sealing_key(settings: Settings, key_file: Path) -> bytes:
     if settings.secret_key is not None:
         return settings.secret_key
-    return load_or_create_key(settings.secret_key_file or directory.key_file, lambda: os.urandom(32))
+    return load_or_create_key(key_file, lambda: os.urandom(32))
 
 
 def commit_driver(settings: Settings, disk: Disk, clock: Clock) -> BatchDriver:

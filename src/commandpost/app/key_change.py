@@ -57,8 +57,8 @@ def change_key(settings: Settings) -> KeyChange:
             "the key comes from secret_key (COMMANDPOST_SECRET_KEY), where no command can put another: write it into "
             "a file of mode 0600 and name that with secret_key_file instead"
         )
-    key_file = settings.secret_key_file or settings.data_dir / KEY_NAME
-    if not key_file.exists():
+    key_file = find_key_file(settings)
+    if not key_file.exists() and find_next_key(key_file) is None:
         raise KeyFileRefused(f"{key_file} does not exist: there is no key to change")
     try:
         with DataDirectory(settings.data_dir) as directory:
@@ -127,6 +127,11 @@ def require_key(settings: Settings, directory: DataDirectory, key_file: Path) ->
         raise KeyFileRefused(
             f"{origin} is not the key that {directory.database} was sealed with: put that in its place; {WAY_OUT}"
         ) from None
+
+
+def find_key_file(settings: Settings) -> Path:
+    """Give the file itself, not a link to it: what takes its place has to lie where it lies."""
+    return (settings.secret_key_file or settings.data_dir / KEY_NAME).resolve()
 
 
 def begin_key_change(key_file: Path) -> None:

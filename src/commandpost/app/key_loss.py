@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from commandpost.app.key_change import begin_key_change, find_box, finish_key_change
+from commandpost.app.key_change import begin_key_change, find_box, find_key_file, finish_key_change
 from commandpost.app.system import SystemClock, SystemIds
 from commandpost.config import Settings
 from commandpost.domain.audit import Actor, AppendAudit, AuditEntry
-from commandpost.stores.data_directory import KEY_NAME, DataDirectory
+from commandpost.stores.data_directory import DataDirectory
 from commandpost.stores.push_rows import subscription_from_row
 from commandpost.stores.sealing import AesSecretBox, find_next_key, keep_aside
 from commandpost.stores.sqlite.audit import AuditFacts
@@ -119,7 +119,7 @@ def abandon_lost_secrets(settings: Settings, *, is_confirmed: bool) -> Abandonme
 def _find_keys(settings: Settings) -> _Keys:
     if settings.secret_key is not None:
         return _Keys(file=None, present=_new_box(settings.secret_key), coming=None)
-    file = settings.secret_key_file or settings.data_dir / KEY_NAME
+    file = find_key_file(settings)
     coming = find_next_key(file)
     return _Keys(file=file, present=find_box(file), coming=None if coming is None else _new_box(coming))
 

@@ -35,6 +35,7 @@ EXIT_OK: Final = 0
 EXIT_STORE_BROKEN: Final = 1
 STOP_S: Final = 4.75  # SIGTERM promises 5 s: a quarter of a second for what has no bound, such as closing files
 WRITER_STOP_S: Final = 1.5  # set aside of it for the last writes, besides what its thread is waited for
+CALLERS_WAIT_S: Final = HTTP_STOP_S / 2  # for answers of devices to instant commands; then callers get theirs
 FIRST_PRODUCT_NAME: Final = "default"
 DESCRIPTORS_SPARE: Final = 64  # store, logs, sockets for devices that have no connection
 
@@ -141,7 +142,11 @@ async def _serve(
             http.should_exit = True
             for server in stream_servers:
                 server.close()
-            await asyncio.gather(admin.close(), asyncio.wait([http_task], timeout=HTTP_STOP_S + 0.5))
+            await asyncio.gather(
+                admin.close(),
+                platform.lwm2m.dispatcher.answer_callers(CALLERS_WAIT_S),
+                asyncio.wait([http_task], timeout=HTTP_STOP_S + 0.5),
+            )
             await platform.stop(budget.left())
             coap.stop()
             is_drained = await writer.close(timeout_s=WRITER_STOP_S)

@@ -211,6 +211,8 @@ class Api:
                         break
                     if size > size_max + self._settings.body_drain_bytes_max:
                         return _NO_BODY, BodyFault.TOO_LARGE
+        except asyncio.CancelledError:  # nobody else ends a call: the server stops
+            return _NO_BODY, BodyFault.CUT_OFF
         except TimeoutError:
             return _NO_BODY, BodyFault.TOO_LARGE if size > size_max else BodyFault.TOO_SLOW
         return (_NO_BODY, BodyFault.TOO_LARGE) if size > size_max else (b"".join(chunks), None)

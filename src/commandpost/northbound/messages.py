@@ -7,8 +7,11 @@ keeps while it reads. Source: RFC 9110.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Final
 
 from commandpost.northbound.trail import CallTrail
+
+CUT_OFF: Final = "the server stops, what became of the call is not known"
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -26,6 +29,8 @@ class BodyFault(Enum):
 
     TOO_LARGE = "too large"
     TOO_SLOW = "too slow"
+    CUT_OFF = "cut off"
+    """The server stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

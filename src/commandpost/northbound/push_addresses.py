@@ -7,6 +7,7 @@ registries (RFC 6890); RFC 6052 (NAT64), 3056 (6to4), 4380 (Teredo).
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ RESOLVER_THREADS: Final = 16  # of each kind; a name is asked for once at a time
 LOOKUPS_MAX: Final = 32  # of each kind, waiting ones included: more would wait longer than a push does
 PROMPT_S: Final = 1.0  # a name server that is well answers in a tenth of it
 PROMPT_NAMES_MAX: Final = 10_000  # some 150 bytes each; one that is forgotten is asked for as a new one
+_NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _IPV4_MASK: Final = 0xFFFFFFFF
 
@@ -54,11 +56,13 @@ def check_host(host: str) -> None:
     """Refuse a host that is an address where pushes may not go; a name is looked at when it is resolved.
 
     Raises:
-        AddressRefused: it is such an address.
+        AddressRefused: it is such an address, or one in a form that only old resolvers read, such as `127.1`.
     """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
+        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):  # no name ends in one (WHATWG URL, section 3.5)
+            raise AddressRefused(f"{host} is neither a name nor an address of four decimals") from None
         return
     if not is_public(address):
         raise AddressRefused(f"{host} is not an address of the open internet")

@@ -18,6 +18,7 @@ from commandpost.domain.audit import (
     AuditEntry,
     cut,
 )
+from commandpost.domain.ids import ProductId
 from commandpost.domain.instant import Instant
 from commandpost.services.access import Access
 
@@ -30,6 +31,8 @@ class CallTrail:
 
     remote: str = ""
     access: Access | None = None
+    product_id: ProductId | None = None
+    """Whose it is, where there is no access that says so."""
     target: str = ""
     is_credential_refused: bool = False
     """Whether there was no credential, or one that is not valid."""
@@ -49,7 +52,7 @@ class CallTrail:
         named = ", ".join([*_names(path_values), *([self.target] if self.target else [])])
         return AuditEntry(
             at=at,
-            product_id=None if access is None else access.product.id,
+            product_id=self.product_id if access is None else access.product.id,
             actor=Actor.NOBODY if access is None else access.actor,
             key_title="" if access is None or access.key is None else cut(access.key.title, TITLE_CHARACTERS_MAX),
             action=cut(action, ACTION_CHARACTERS_MAX),

@@ -102,12 +102,19 @@ def check_psk_hex(psk_hex: str | None, *, psk: str | None) -> None:
         raise Invalid("psk_hex", f"{len(psk_hex)} characters", allowed)
 
 
-def check_psk_identity(psk_identity: str | None) -> None:
-    """Raise Invalid unless the DTLS identity is visible text of a length every client can send."""
+def check_psk_identity(psk_identity: str | None, *, imei: str | None) -> None:
+    """Raise Invalid unless the DTLS identity is visible text of a length every client can send.
+
+    An IMEI that is not the device's own would keep the device out that has it, and show whether there is one.
+    """
     if psk_identity is None:
         return
     if not psk_identity.isprintable() or not 1 <= len(psk_identity.encode()) <= PSK_IDENTITY_BYTES_MAX:
         raise Invalid("psk_identity", psk_identity[:40], f"visible text of 1 to {PSK_IDENTITY_BYTES_MAX} bytes")
+    claimed = psk_identity.partition(";")[0]
+    is_an_imei, _ = _IMEI[ImeiRule.STRICT]
+    if claimed != imei and is_an_imei.fullmatch(claimed):
+        raise Invalid("psk_identity", psk_identity[:40], "no IMEI but the device's own")
 
 
 def check_chip(chip: int | None) -> None:

@@ -97,7 +97,7 @@ class Devices:
         check_identity(new.protocol, new.imei, new.imsi, product.imei_rule, is_test_device=new.chip is not None)
         check_auth_code(new.auth_code)
         keys = GivenKeys(psk=new.psk, psk_hex=new.psk_hex, psk_identity=new.psk_identity)
-        keys.check()
+        keys.check(imei=new.imei)
         check_chip(new.chip)
         if not new.title:
             raise Invalid("title", new.title, "a text that is not empty")

@@ -149,6 +149,16 @@ class Dispatcher:
         for device_id, until in await self._recovery.waiting_devices():
             self.note_waiting(device_id, until)
 
+    async def answer_callers(self, timeout_s: float) -> None:
+        """Begin nothing new, and answer the callers that wait, the last when the time is up.
+
+        Answers to what is in flight are taken for as long as they come.
+        """
+        self._is_stopping = True
+        self._feed_all(Stopping())
+        await self._callers.wait(timeout_s)
+        self._feed_all(CutOff())
+
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing new, wait for what is being written, and answer the callers that still wait.
 

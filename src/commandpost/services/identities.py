@@ -51,12 +51,12 @@ class GivenKeys:
     auth_code: str | None = None
     """What the device shows when it registers (option 63), over DTLS or not."""
 
-    def check(self) -> None:
-        """Raise Invalid, naming the field, unless each is of its form."""
+    def check(self, *, imei: str | None) -> None:
+        """Raise Invalid, naming the field, unless each is of its form; `imei` is the device's own."""
         check_psk(self.psk)
         check_psk_hex(self.psk_hex, psk=self.psk)
         check_psk(self.bootstrap_psk)
-        check_psk_identity(self.psk_identity)
+        check_psk_identity(self.psk_identity, imei=imei)
         check_auth_code(self.auth_code)
 
     @property
@@ -171,7 +171,7 @@ class Identities:
         return changed
 
     async def _write(self, device: Device, given: GivenKeys, also: UpdateDevice | None = None) -> Device:
-        given.check()
+        given.check(imei=device.imei)
         key = given.access_key
         changed = await self._writer.perform(
             ChangeDeviceKeys(

@@ -43,6 +43,11 @@ class InstantCallers:
         self._callers[ticket] = future
         return future
 
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until every one of them has his answer, but no longer than that."""
+        if self._callers:
+            await asyncio.wait(self._callers.values(), timeout=timeout_s)
+
     def leave(self, ticket: InstantTicket) -> bool:
         """Forget a caller; False when he has his answer."""
         return self._callers.pop(ticket, None) is not None

@@ -303,7 +303,9 @@ class Sessions:
         if session is not None or len(location) > IMEI_CHARACTERS_MAX:
             return session
         stored = await self._reader.find_session_by_location(location)
-        return None if stored is None else await self.load(stored.device_id)
+        session = None if stored is None else await self._loads.fetch(stored.device_id)
+        # One whose way is forbidden by now is given, too: that is for the guard to say.
+        return session if session is not None and session.is_online(self._clock.wall_ms()) else None
 
     # --- observations -------------------------------------------------------------------------------------------
 

@@ -44,11 +44,6 @@ class DataDirectory:
         """Where the database lies."""
         return self.path / DATABASE_NAME
 
-    @property
-    def key_file(self) -> Path:
-        """Where the sealing key lies, unless it is kept elsewhere."""
-        return self.path / KEY_NAME
-
     def close(self) -> None:
         """Let others have it; harmless when done twice."""
         if self._lock is not None:

@@ -334,7 +334,7 @@ class FakeIdentities(Identities):
         self.refusal: CommandpostError | None = None
 
     async def change(self, device: Device, given: GivenKeys, *, also: UpdateDevice | None = None) -> Device:
-        given.check()
+        given.check(imei=device.imei)
         if self.refusal is not None:
             raise self.refusal
         self.changed.append((device.id, given))

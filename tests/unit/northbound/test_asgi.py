@@ -250,6 +250,21 @@ async def test_a_body_that_does_not_come_in_time_ends_the_connection() -> None:
 
 
 @on_event_loop
+@pytest.mark.parametrize("path", ["/nbiot/execute", "/devices"])
+async def test_a_call_that_a_stop_cuts_off_is_told_so(path: str) -> None:
+    """In the form of every other answer: the server cancels what runs when it may wait no longer."""
+    asked = scope("POST", path, EXECUTE, (b"content-length", b"10"))
+    call = asyncio.ensure_future(serve(House(), asked, [{"type": "http.request", "body": b"{", "more_body": True}]))
+    await asyncio.sleep(0)
+
+    call.cancel()
+    sent = await call
+
+    assert "the server stops" in str(envelope(sent)["error"])
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+@on_event_loop
 async def test_a_caller_without_key_is_told_that_and_not_about_its_body() -> None:
     """The credential comes first, even here."""
     asked = scope("POST", "/devices", "", (b"content-length", b"200000"))

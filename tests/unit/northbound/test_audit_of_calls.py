@@ -182,6 +182,8 @@ def test_a_refused_register_code_is_one_too() -> None:
     assert (refused.result, registered.result) == ("3", "0")
     assert "wrong" not in repr(refused)
     assert REGISTER_CODE not in repr(registered)
+    assert (refused.product_id, registered.product_id) == (None, ONE)
+    assert registered.target == "device_id 1000001"
 
 
 def test_by_what_somebody_was_recognised() -> None:

@@ -220,6 +220,16 @@ def test_a_key_of_an_update_that_cannot_be_changes_nothing(field: str, value: ob
     assert (house.identities.changed, house.devices.changes) == ([], [])
 
 
+def test_an_auth_code_is_given_once() -> None:
+    """Two names with two values: neither is dropped in silence."""
+    house = House()
+
+    answer = house.envelope("PUT", f"/devices/{DEVICE_ID}", {"auth": "first1", "auth_code": "second2"})
+
+    assert (answer["errno"], house.identities.changed) == (6, [])
+    assert answer["error"].startswith("invalid parameter: auth and auth_code is 'both'")
+
+
 @pytest.mark.parametrize("body", [{"auth_info": {"1": "1"}}, {"title": 5}, {"psk_hex": "00" * 8}])
 def test_a_good_key_beside_what_cannot_be_is_not_changed(body: dict[str, object]) -> None:
     """An update is done as a whole or not at all."""

@@ -75,6 +75,13 @@ def test_addresses_of_the_open_internet_are_not(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0177.0.0.1", "0", "0x7f.1", "0x7f000001", "1.1.1.1.", "a.0x"])
+def test_an_address_in_a_form_of_old_resolvers_is_refused(host: str) -> None:
+    """No name ends in a number; the resolver would not take it for one either, when it is too late to tell anybody."""
+    with pytest.raises(AddressRefused):
+        check_host(host)
+
+
 def test_a_name_is_looked_at_when_it_is_resolved() -> None:
     """Here it is nobody's address yet."""
     check_host("receiver.example")

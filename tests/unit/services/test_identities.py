@@ -226,16 +226,37 @@ async def test_an_identity_is_unique_in_the_whole_platform() -> None:
     other = await house.add_product("other")
     second = await house.do(house.devices.create(other, a_device(OTHER_IMEI)))
 
-    for identity in ("roof", IMEI, f"{IMEI};{IMSI}", f"{IMEI};x"):
-        with pytest.raises(Taken):
-            await house.do(house.identities.change(second, GivenKeys(psk_identity=identity)))
-        with pytest.raises(Taken):
-            await house.do(house.devices.create(other, a_device("860000000000003", psk_identity=identity)))
+    with pytest.raises(Taken):
+        await house.do(house.identities.change(second, GivenKeys(psk_identity="roof")))
+    with pytest.raises(Taken):
+        await house.do(house.devices.create(other, a_device("860000000000003", psk_identity="roof")))
     with pytest.raises(Taken) as raised:
         await house.do(house.devices.create(other, a_device("roof")))
 
     assert raised.value.kind == "auth_info"
     assert (await house.identities.keys_for(b"roof"))[0] == device.id
+
+
+@pytest.mark.parametrize("form", ["{}", "{};460000000000001", "{};x"])
+@on_event_loop
+async def test_an_imei_is_the_identity_of_no_device_but_its_own(form: str) -> None:
+    """Whether there is such a device or not: nobody learns which, and nobody keeps the one out that comes later."""
+    house, _, device = await furnished()
+    other = await house.add_product("other")
+    second = await house.do(house.devices.create(other, a_device(OTHER_IMEI)))
+
+    told = set()
+    for imei in (IMEI, "860000000009999"):
+        identity = form.format(imei)
+        with pytest.raises(Invalid) as raised:
+            await house.do(house.identities.change(second, GivenKeys(psk_identity=identity)))
+        told.add(str(raised.value).replace(imei, ""))
+        with pytest.raises(Invalid):
+            await house.do(house.devices.create(other, a_device("860000000000003", psk_identity=identity)))
+
+    assert len(told) == 1
+    own = await house.do(house.identities.change(device, GivenKeys(psk_identity=form.format(IMEI))))
+    assert own.psk_identity == form.format(IMEI)
 
 
 @on_event_loop

@@ -192,6 +192,31 @@ async def test_stop_begins_nothing_and_answers_every_caller() -> None:
 
 
 @on_event_loop
+async def test_callers_are_answered_before_anything_else_stops() -> None:
+    """By their devices, as far as those are quick enough; an answer to a cached command is taken after that, too."""
+    house, product, device = await house_with_device()
+    other = await house.add_device(product, imei="860000000000002")
+    await house.register(other, remote=THERE)
+    cached = await house.submit(product, other, execute(1))
+    await house.update(other, remote=THERE)
+    quick = await house.begin_instant(product, device, execute(2))
+    late = await house.begin_instant(product, other, execute(3))
+
+    answering = asyncio.ensure_future(house.dispatcher.answer_callers(0.05))
+    house.downlink.answer(device.id)
+    await house.settle()
+    assert (await quick).outcome is Outcome.SUCCESS
+    assert not late.done()
+    await asyncio.wait_for(answering, 5.0)
+    assert (await late).outcome is Outcome.TIME_OUT
+    house.downlink.answer(other.id)
+    await house.settle()
+
+    assert (await house.look(product, cached)).command.state is CommandState.SUCCEEDED
+    assert execute(3) not in house.downlink.operations()
+
+
+@on_event_loop
 async def test_stop_waits_for_what_is_being_written_but_not_for_ever() -> None:
     house, product, device = await house_with_device()
     await house.submit(product, device, execute(1))

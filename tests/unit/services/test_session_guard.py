@@ -138,14 +138,13 @@ async def test_a_policy_that_becomes_stricter_holds_at_once() -> None:
 
 @on_event_loop
 async def test_policy_holds_after_a_restart() -> None:
-    """A session that is read from the store is not better than one in memory."""
+    """A session that is read from the store is not better than one in memory, and is refused in the same words."""
     house, product, _ = await furnished()
     await register(house, HOME)
     await house.do(house.products.change(product.id, ProductChange(device_security=DeviceSecurity.DTLS)))
 
-    again = house.restarted()
-
-    assert await update(again, HOME) is NOT_FOUND
+    assert await update(house.restarted(), HOME) is FORBIDDEN
+    assert await deregister(house.restarted(), HOME) is FORBIDDEN
 
 
 # --- a registration made over DTLS -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ sys.stdin.read()
 def test_a_new_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
     with DataDirectory(tmp_path / "deep" / "data") as directory:
         assert directory.path.stat().st_mode & 0o777 == 0o700
-        assert directory.database.parent == directory.key_file.parent == directory.path
+        assert directory.database.parent == directory.path
 
 
 def test_a_second_holder_is_refused_and_told_who_has_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from commandpost.domain.ids import CommandId, DeviceId, parse_command_id
 from commandpost.domain.ports import Clock
 from commandpost.domain.topic_ports import TopicMessenger
 from commandpost.northbound.admission import Admission
-from commandpost.northbound.messages import ApiRequest, BodyFault
+from commandpost.northbound.messages import CUT_OFF, ApiRequest, BodyFault
 from commandpost.northbound.onenet.beijing_time import ParsedTime, TextTimes
 from commandpost.northbound.onenet.errno import ErrnoTable, Fault, FaultKind, missing, printable
 from commandpost.northbound.onenet.json_body import JsonObject, parse_object
@@ -217,6 +217,8 @@ class Call:
         settings = self.platform.settings
         if self.request.body_fault is BodyFault.TOO_SLOW:
             raise Fault(FaultKind.BODY_MISSING, f"the body did not come within {settings.body_timeout_s:g} s")
+        if self.request.body_fault is BodyFault.CUT_OFF:
+            raise Fault(FaultKind.INTERNAL, CUT_OFF)
         if self.request.body_fault is BodyFault.TOO_LARGE:
             raise _too_large(f"more than {max(settings.body_bytes_max, bytes_max)}", bytes_max)
         if len(self.request.body) > bytes_max:

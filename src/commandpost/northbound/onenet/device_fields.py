@@ -307,6 +307,9 @@ def _chip(body: JsonObject) -> int | None:
 
 def read_secret(body: JsonObject, keys: tuple[str, ...], length_min: int, length_max: int) -> str | None:
     """Read a secret; its value is never repeated to anyone, only how it is wrong."""
+    given = [key for key in keys if body.find(key) is not None]
+    if len({body.find(key) for key in given if isinstance(body.find(key), str)}) > 1:
+        raise invalid(" and ".join(given), "both", "one of them")
     for key in keys:
         value = body.find(key)
         if value is None:

@@ -4,13 +4,14 @@ Here: credential, query, device, the right to it, then the handler; every error 
 else. Not here: any single call. Source: northbound reference 1.4 (which key for which call), 2.3 (order of checks).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from commandpost.domain.device import Device, Product
 from commandpost.domain.errors import CommandpostError, NotFound, Unauthenticated
-from commandpost.northbound.messages import ApiRequest, ApiResponse
+from commandpost.northbound.messages import CUT_OFF, ApiRequest, ApiResponse
 from commandpost.northbound.onenet.call import Call, Platform, known_device_id
 from commandpost.northbound.onenet.envelope import refuse
 from commandpost.northbound.onenet.errno import Family, Fault, FaultKind, fault_of, missing, printable
@@ -91,6 +92,8 @@ class Dialect:
             except CommandpostError as error:
                 note_failure(request, name, error)
                 return self._refuse(fault_of(error), call_route.family)
+            except asyncio.CancelledError:  # by nobody but a server that stops, and has waited as long as it may
+                return self._refuse(Fault(FaultKind.INTERNAL, CUT_OFF), call_route.family)
             except Exception as error:  # the top of a call: nothing may escape to its caller but an envelope
                 note_failure(request, name, error)
                 return self._refuse(Fault(FaultKind.INTERNAL), call_route.family)

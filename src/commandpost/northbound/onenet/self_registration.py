@@ -41,7 +41,10 @@ async def register(call: Call) -> ApiResponse:
         product = await registration.authenticate(call.get(REGISTER_CODE))
     except Unauthenticated:
         raise Fault(FaultKind.CREDENTIAL_WRONG, "register_code is not valid") from None
+    trail = call.request.trail
+    trail.product_id = product.id
     registered = await registration.register(product, _description(call.body_object()))
+    trail.target = f"device_id {registered.device.id}"
     return succeed_with({"device_id": str(registered.device.id), "key": registered.key})
 
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from commandpost.northbound.messages import ApiRequest, BodyFault
+from commandpost.northbound.messages import CUT_OFF, ApiRequest, BodyFault
 from commandpost.northbound.v1.problems import Problem
 
 ValueT = TypeVar("ValueT")
@@ -51,10 +51,12 @@ def read_object(request: ApiRequest, *, bytes_max: int, is_required: bool = True
     """Read the body as a JSON object; an optional one may be absent.
 
     Raises:
-        Problem: 408, 413, or 400 when it is no JSON object.
+        Problem: 408, 413, 503 when the server stops, or 400 when it is no JSON object.
     """
     if request.body_fault is BodyFault.TOO_SLOW:
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, "body did not come in time", field="body")
+    if request.body_fault is BodyFault.CUT_OFF:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, CUT_OFF, field="body")
     if request.body_fault is BodyFault.TOO_LARGE or len(request.body) > bytes_max:
         detail = f"body is too large: at most {bytes_max} bytes are allowed"
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, field="body")

@@ -3,6 +3,7 @@
 Source: design 9 (scope: the key's product); northbound reference 8.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -20,7 +21,7 @@ from commandpost.domain.push import (
     check_kinds,
 )
 from commandpost.northbound.admission import Admission
-from commandpost.northbound.messages import ApiRequest, ApiResponse
+from commandpost.northbound.messages import CUT_OFF, ApiRequest, ApiResponse
 from commandpost.northbound.parameter import Parameter, parse_id
 from commandpost.northbound.push_records import failure_to_json, subscription_to_json
 from commandpost.northbound.query import Query, parse_query
@@ -128,6 +129,8 @@ class SubscriptionRoutes:
             except CommandpostError as error:
                 note_failure(request, name, error)
                 return refuse(problem_of(error))
+            except asyncio.CancelledError:  # by nobody but a server that stops, and has waited as long as it may
+                return refuse(Problem(HTTPStatus.SERVICE_UNAVAILABLE, CUT_OFF))
             except Exception as error:  # the top of a call: nothing may escape to its caller but a problem
                 note_failure(request, name, error)
                 return refuse(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server's log says why"))

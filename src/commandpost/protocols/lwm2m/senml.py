@@ -19,6 +19,7 @@ from commandpost.protocols.lwm2m.values import is_finite_number, value_from_plai
 BASE_NAME: Final = "bn"
 BASE_TIME: Final = "bt"
 BASE_VALUE: Final = "bv"
+BASE_VERSION: Final = "bver"
 NAME: Final = "n"
 TIME: Final = "t"
 NUMBER: Final = "v"
@@ -27,6 +28,7 @@ BOOLEAN: Final = "vb"
 DATA: Final = "vd"
 OBJECT_LINK: Final = "vlo"
 
+VERSION: Final = 10  # of SenML, the only one there is (RFC 8428 section 4.4)
 NAME_CHARACTERS_MAX: Final = 64  # the longest path with its slashes has 24
 _VALUES: Final = (NUMBER, TEXT, BOOLEAN, DATA, OBJECT_LINK)
 _KINDS: Final[Mapping[str, type]] = {TEXT: str, BOOLEAN: bool, DATA: bytes, OBJECT_LINK: str}
@@ -110,6 +112,8 @@ def _take_base(base: _Base, record: Record, index: int) -> None:
     for label in record:
         if label.endswith("_"):  # RFC 8428 section 4.4: whoever does not know such a field must refuse the pack
             raise DecodeError(f"SenML field {label!r:.40} is not known here")
+    if BASE_VERSION in record and _number(record, BASE_VERSION, index) > VERSION:
+        raise DecodeError(f"SenML record {index} is of a later version than {VERSION}")
     if BASE_NAME in record:
         base.name = _bounded(_text(record, BASE_NAME, index))
     if BASE_TIME in record:
