@@ -16,6 +16,7 @@ from benchmarks.http_load import request_bytes
 from benchmarks.processes import python_process
 from benchmarks.runs import ENVIRONMENT, Scale, prepare, run_load
 from benchmarks.udp_load import Devices, imei_of, register_frame
+from tests.acceptance.nursery import start_installed
 from tests.acceptance.server import ServerProcess
 
 SUITE = "PSK-AES128-CCM8"
@@ -31,7 +32,9 @@ def serving_dtls(
     prepare(directory, devices=2 * devices)
     arguments = ("--coaps", "127.0.0.1:0")
     environment = {**ENVIRONMENT, "COMMANDPOST_DTLS_PERSIST": str(is_persistent).lower()}
-    with ServerProcess(data_dir=directory, environment=environment, arguments=arguments) as server:
+    with ServerProcess(
+        data_dir=directory, environment=environment, arguments=arguments, launch=start_installed
+    ) as server:
         requests = [
             request_bytes(
                 "POST",

@@ -24,6 +24,7 @@ from commandpost.domain.ids import DeviceId
 from commandpost.stores.commit_drivers import InlineDriver
 from commandpost.stores.group_commit import GroupCommit
 from commandpost.stores.sqlite.store import SqliteStore
+from tests.acceptance.nursery import start_installed
 from tests.acceptance.server import ServerProcess
 
 SETTLE_S = 3.0  # what follows a registration is done by then: a quarter of a second of rest, and one read
@@ -59,7 +60,7 @@ class Scale:
 @contextmanager
 def serving(directory: Path) -> Iterator[ServerProcess]:
     """A real server on a directory, with the devices of the benchmarks in it."""
-    with ServerProcess(data_dir=directory, environment=ENVIRONMENT) as server:
+    with ServerProcess(data_dir=directory, environment=ENVIRONMENT, launch=start_installed) as server:
         yield server
 
 

@@ -1,7 +1,7 @@
 """A real `commandpost serve` in a process of its own, and a small HTTP client for it.
 
-The process is forked (see `nursery.py`) and may arm a crash point first (see `crashing_server.py`). Nothing here knows
-the code of the server: it reads the ready line, speaks HTTP, sends signals.
+The process is forked unless the installed command is asked for (see `nursery.py`), and may arm a crash point first (see
+`crashing_server.py`). Nothing here knows the code of the server: it reads the ready line, speaks HTTP, sends signals.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from tests.acceptance.environments import clean_environment
-from tests.acceptance.nursery import ForkedProcess, fork_command
+from tests.acceptance.nursery import ForkedProcess, Launch, fork_command
 
 MASTER_KEY = "acceptance-master-key-0001"
 START_TIMEOUT_S = 30.0
@@ -54,7 +55,8 @@ class ServerProcess:
     master_key: str = MASTER_KEY
     http: tuple[str, int] = ("", 0)
     coap: tuple[str, int] = ("", 0)
-    process: ForkedProcess | None = None
+    launch: Launch = fork_command
+    process: "ForkedProcess | subprocess.Popen[bytes] | None" = None
     ready_line: str = ""
     coap_port: int = 0
 
@@ -96,7 +98,7 @@ class ServerProcess:
             **(extra_environment or {}),
         }
         with self.log_path.open("ab") as log:
-            self.process = fork_command(arguments, environment, log)
+            self.process = self.launch(arguments, environment, log)
         self.ready_line = self._read_line(START_TIMEOUT_S)
         if not self.ready_line.startswith("ready "):
             raise AssertionError(f"no ready line but {self.ready_line!r}; log:\n{self.log()}")
