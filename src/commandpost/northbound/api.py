@@ -135,7 +135,10 @@ class Api:
         if trail.is_for_audit or route.method != "GET":
             self._keep(route, path_values, request, response)
         if trail.is_credential_wrong and self._failed_logins is not None:
-            may_stay = await self._failed_logins.failed(trail.remote)
+            try:
+                may_stay = await self._failed_logins.failed(trail.remote)
+            except asyncio.CancelledError:  # the server stops: nobody can be made to wait longer
+                may_stay = False
             return response if may_stay else response.with_header(b"connection", b"close")
         return response
 

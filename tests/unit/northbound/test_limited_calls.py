@@ -105,6 +105,30 @@ async def test_brute_force_is_slowed_and_does_not_lock_out_the_right_key() -> No
     assert len(waits.seconds) == before
 
 
+async def for_ever(_seconds: float) -> None:
+    """A wait that only a stop ends."""
+    await asyncio.get_running_loop().create_future()
+
+
+@on_event_loop
+async def test_an_answer_that_is_late_comes_when_the_server_stops() -> None:
+    """It is the same answer, and ends the connection."""
+    failed_logins = FailedLogins(clock=FakeClock(), sleep=for_ever)
+    house = House(failed_logins=failed_logins)
+    for _ in range(9):
+        failed_logins.note("192.0.2.9")
+    asked = {**scope("GET", "/devices"), "headers": [(b"api-key", b"guess")], "client": ("192.0.2.9", 1)}
+    call = asyncio.ensure_future(serve(house, asked))
+    await asyncio.sleep(0.01)
+    assert not call.done()
+
+    call.cancel()
+    sent = await call
+
+    assert msgspec.json.decode(sent[1]["body"])["errno"] == 3
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
 @on_event_loop
 async def test_no_credential_at_all_is_no_guess() -> None:
     """A browser that asks without a key is told so as often as it asks."""
